@@ -1,0 +1,42 @@
+"""The program, as a table of contents: settings → platform, or a reference to one → environment → outputs."""
+
+from pathlib import Path
+
+import pulumi
+
+from infra import account, contract, settings
+from infra.environment import Environment, EnvironmentArgs
+from infra.settings import PROJECT
+
+configured = settings.load()
+aws_account = account.provider(configured)
+
+if configured.platform is not None:
+    from infra.platform import Platform, PlatformArgs  # Only its owner pays for importing it.
+
+    platform = Platform(
+        "platform",
+        PlatformArgs(stack=configured.stack, region=configured.region, settings=configured.platform),
+        pulumi.ResourceOptions(providers=[aws_account]),
+    ).contract
+    pulumi.export(contract.OUTPUT, platform.outputs())
+else:
+    platform = contract.refer_to(configured.platform_stack)
+
+if configured.environment is not None:
+    environment = Environment(
+        PROJECT,
+        EnvironmentArgs(
+            stack=configured.stack,
+            settings=configured.environment,
+            platform=platform,
+            root=Path(__file__).resolve().parent,
+        ),
+        pulumi.ResourceOptions(providers=[aws_account]),
+    )
+    pulumi.export("url", environment.ingress.url)
+    pulumi.export("namespace", environment.namespace.name)
+    pulumi.export("image", environment.image.reference)
+    pulumi.export("commit", environment.image.commit)
+    pulumi.export("environment", configured.environment.purpose)
+    pulumi.export("branch", configured.environment.branch)

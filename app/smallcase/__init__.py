@@ -1,0 +1,1 @@
+"""Smallcase of the day: one of five smallcases at random, on a page in the colour of its environment."""

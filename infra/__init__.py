@@ -1,0 +1,1 @@
+"""The program: the architecture diagram as a list of files."""

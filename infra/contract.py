@@ -1,0 +1,86 @@
+"""The one thing that passes from the platform to an environment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Final, cast, final
+
+import pulumi
+
+from infra.settings import PROJECT, SELF
+
+OUTPUT: Final = "platform"
+"""The stack output that holds the contract."""
+
+
+class PlatformMissing(pulumi.RunError):
+    """The stack that should own the platform has none to offer."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PlatformContract:
+    """What an environment needs from a platform, whether that is in the same stack or in another."""
+
+    kubeconfig: pulumi.Input[str]
+    """JSON with an `aws eks get-token` call; holds no credential."""
+    cluster_name: pulumi.Input[str]
+    repository_url: pulumi.Input[str]
+    registry_id: pulumi.Input[str]
+    """Account of the registry. An environment asks for the password itself: it lives twelve hours."""
+    ingress_class: pulumi.Input[str]
+    ingress_annotations: pulumi.Input[Mapping[str, str]]
+    """Settings that all load balancers share."""
+    ready: Sequence[pulumi.Resource] = field(default=(), metadata={"passes_between_stacks": False})
+    """What must stand while an environment stands, where both are in one stack: it comes up first and goes down last."""
+
+    def outputs(self) -> dict[str, pulumi.Input[object]]:
+        """The contract as a stack output."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+
+_NAMES: Final = tuple(f.name for f in fields(PlatformContract) if f.metadata.get("passes_between_stacks", True))
+
+
+def refer_to(stack: str) -> PlatformContract:
+    """The contract that another stack of this project exports.
+
+    Raises:
+        PlatformMissing: the stack does not exist, or exports no platform.
+    """
+    # A state bucket knows one organisation, literally named so: https://www.pulumi.com/docs/iac/concepts/stacks/#stackreferences
+    name = f"organization/{PROJECT}/{stack}"
+    _require_platform(stack, name)
+    outputs = pulumi.StackReference("platform", stack_name=name).require_output(OUTPUT)
+    return PlatformContract(
+        kubeconfig=outputs["kubeconfig"],
+        cluster_name=outputs["cluster_name"],
+        repository_url=outputs["repository_url"],
+        registry_id=outputs["registry_id"],
+        ingress_class=outputs["ingress_class"],
+        ingress_annotations=outputs["ingress_annotations"],
+    )
+
+
+def _require_platform(stack: str, name: str) -> None:
+    """A StackReference to a missing stack ends the program with a trace that no `try` catches
+    (https://github.com/pulumi/pulumi/issues/16591), so the engine is asked first."""
+    try:
+        found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
+    except Exception as error:
+        raise PlatformMissing(_missing(stack, str(error))) from None
+    outputs = cast("dict[str, dict[str, dict[str, object]]]", found or {}).get("outputs", {})
+    offered = outputs.get(OUTPUT) or {}
+    absent = [key for key in _NAMES if key not in offered]
+    if absent:
+        raise PlatformMissing(
+            _missing(stack, "it exports no platform" if not offered else f"it lacks {', '.join(absent)}")
+        )
+
+
+def _missing(stack: str, reason: str) -> str:
+    this = pulumi.get_stack()
+    return (
+        f"Stack {this!r} needs the platform of stack {stack!r}, which is not there ({reason.strip()}). Either bring it up "
+        f"first with `pulumi up -s {stack}`, or let this stack own a platform itself: "
+        f"`pulumi config set {PROJECT}:platform {SELF} -s {this}`."
+    )

@@ -1,0 +1,110 @@
+"""The application's image: built from `app/`, pushed, and known by its digest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker_build as docker_build
+
+from infra import revision
+from infra.image_reference import ImageReference
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImageArgs:
+    """An image for one environment."""
+
+    environment: str
+    root: Path
+    """The checkout, which holds `app/`."""
+    base_image: str | None
+    deployed: ImageReference | None
+    """An image that exists already, deployed as it is."""
+    repository_url: pulumi.Input[str]
+    registry_id: pulumi.Input[str]
+
+
+@final
+class Image(pulumi.ComponentResource):
+    """One image serves every environment: the same commit of `app/` gives the same digest, wherever it is built."""
+
+    reference: pulumi.Output[str]
+    """repository:tag@digest."""
+    commit: str
+
+    def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("smallcase:environment:Image", name, {}, opts)
+        if args.deployed is not None:
+            self.reference = pulumi.Output.from_input(str(args.deployed))
+            self.commit = args.deployed.commit
+        else:
+            source = revision.read(args.root)
+            self.reference = self._build(args, source)
+            self.commit = source.commit
+        self.register_outputs({"reference": self.reference})
+
+    def _build(self, args: ImageArgs, source: revision.Revision) -> pulumi.Output[str]:
+        token = aws.ecr.get_authorization_token_output(
+            registry_id=args.registry_id, opts=pulumi.InvokeOptions(parent=self)
+        )
+        repository = pulumi.Output.from_input(args.repository_url)
+        image = docker_build.Image(
+            "image",
+            context=docker_build.BuildContextArgs(location=str(args.root / revision.APP)),
+            dockerfile=docker_build.DockerfileArgs(location=str(args.root / revision.APP / "Dockerfile")),
+            build_args=build_arguments(source, args.base_image),
+            # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
+            platforms=[docker_build.Platform.LINUX_AMD64],
+            tags=[repository.apply(lambda url: f"{url}:{tag(args.environment, source)}")],
+            exports=[docker_build.ExportArgs(raw="type=image,push=true,oci-mediatypes=true,rewrite-timestamp=true")],
+            push=False,
+            cache_from=[
+                docker_build.CacheFromArgs(
+                    registry=docker_build.CacheFromRegistryArgs(ref=repository.apply(cache_reference))
+                )
+            ],
+            cache_to=[
+                docker_build.CacheToArgs(
+                    registry=docker_build.CacheToRegistryArgs(
+                        ref=repository.apply(cache_reference),
+                        # ECR refuses BuildKit's default kind of cache manifest:
+                        # https://aws.amazon.com/blogs/containers/announcing-remote-cache-support-in-amazon-ecr-for-buildkit-clients/
+                        image_manifest=True,
+                        oci_media_types=True,
+                        mode=docker_build.CacheMode.MAX,
+                    )
+                )
+            ],
+            # A preview that builds would push cache manifests.
+            build_on_preview=False,
+            registries=[
+                docker_build.RegistryArgs(
+                    address=repository.apply(lambda url: url.partition("/")[0]),
+                    username=token.user_name,
+                    password=pulumi.Output.secret(token.password),
+                )
+            ],
+            # Deleting the resource would delete the digest, which another environment may be running.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        return image.ref
+
+
+def tag(environment: str, source: revision.Revision) -> str:
+    """The immutable tag of one environment's image of one commit."""
+    return f"{environment}-{source.commit}"
+
+
+def cache_reference(repository_url: str) -> str:
+    """Where layers are cached, for all environments: they build the same thing."""
+    return f"{repository_url}:cache-app"
+
+
+def build_arguments(source: revision.Revision, base_image: str | None) -> Mapping[str, str]:
+    """Arguments of the build, all of them functions of `app/` and the base alone."""
+    arguments = {"REVISION": source.app_commit, "SOURCE_DATE_EPOCH": str(source.app_timestamp)}
+    return {**arguments, "BASE": base_image} if base_image else arguments

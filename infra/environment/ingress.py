@@ -1,0 +1,98 @@
+"""How requests reach the pods: a Service, and an Ingress with a load balancer of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from infra.labels import APPLICATION, COMMON, SELECTOR
+
+DEREGISTRATION_DELAY: Final = 30
+"""Seconds that the load balancer lets a leaving pod finish its requests."""
+
+TARGET_ANNOTATIONS: Final = {
+    # The default, `instance`, leaves Fargate pods out.
+    "alb.ingress.kubernetes.io/target-type": "ip",
+    "alb.ingress.kubernetes.io/healthcheck-path": "/readyz",
+    "alb.ingress.kubernetes.io/healthcheck-interval-seconds": "5",
+    "alb.ingress.kubernetes.io/healthcheck-timeout-seconds": "2",
+    "alb.ingress.kubernetes.io/healthy-threshold-count": "2",
+    "alb.ingress.kubernetes.io/unhealthy-threshold-count": "2",
+    "alb.ingress.kubernetes.io/success-codes": "200",
+    "alb.ingress.kubernetes.io/target-group-attributes": f"deregistration_delay.timeout_seconds={DEREGISTRATION_DELAY}",
+}
+"""How the load balancer treats this application's pods; what all load balancers share comes from the platform.
+https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/"""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class IngressArgs:
+    """An entrance to one namespace."""
+
+    namespace: pulumi.Input[str]
+    ingress_class: pulumi.Input[str]
+    annotations: pulumi.Input[Mapping[str, str]]
+    """Settings that all load balancers share."""
+    host: str | None
+    """None answers to any name."""
+
+
+@final
+class Ingress(pulumi.ComponentResource):
+    """A Service and an Ingress; `url` is known once the load balancer has a name."""
+
+    url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("smallcase:environment:Ingress", name, {}, opts)
+        service = kubernetes.core.v1.Service(
+            "service",
+            metadata={
+                "name": APPLICATION,
+                "namespace": args.namespace,
+                "labels": COMMON,
+                # It would wait for pods, which come after it. On a Deployment this annotation would hide a broken app.
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            },
+            spec={
+                "type": "ClusterIP",
+                "selector": SELECTOR,
+                "ports": [{"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        backend = kubernetes.networking.v1.IngressBackendArgsDict(
+            service={"name": APPLICATION, "port": {"name": "http"}},
+        )
+        rule = kubernetes.networking.v1.IngressRuleArgsDict(
+            http={"paths": [{"path": "/", "path_type": "Prefix", "backend": backend}]}
+        )
+        if args.host is not None:
+            rule["host"] = args.host
+        ingress = kubernetes.networking.v1.Ingress(
+            "ingress",
+            metadata={
+                "name": APPLICATION,
+                "namespace": args.namespace,
+                "labels": COMMON,
+                "annotations": pulumi.Output.from_input(args.annotations).apply(
+                    lambda shared: {**shared, **TARGET_ANNOTATIONS}
+                ),
+            },
+            spec={"ingress_class_name": args.ingress_class, "rules": [rule]},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
+        )
+        self.url = (
+            pulumi.Output.from_input(f"http://{args.host}")
+            if args.host is not None
+            else ingress.status.apply(_url_of_load_balancer)
+        )
+        self.register_outputs({"url": self.url})
+
+
+def _url_of_load_balancer(status: kubernetes.networking.v1.outputs.IngressStatus | None) -> str:
+    entries = status.load_balancer.ingress if status and status.load_balancer else None
+    return f"http://{entries[0].hostname}" if entries else ""

@@ -1,0 +1,41 @@
+"""How an image is named: repository, a tag that says which environment and commit, and the digest that counts."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self, final
+
+_REFERENCE: Final = re.compile(
+    r"(?P<repository>[a-z0-9][a-z0-9._:/-]*/[a-z0-9._/-]+):(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})@(?P<digest>sha256:[0-9a-f]{64})"
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImageReference:
+    """An image by tag and digest. Kubernetes pulls the digest; the tag tells people and `commit` where it comes from."""
+
+    repository: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `repository:environment-commit@sha256:…`.
+
+        Raises:
+            ValueError: it is not pinned by digest, or its tag does not say which commit it was built from.
+        """
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            raise ValueError("an image is named repository:tag@sha256:<64 hex digits>")
+        if "-" not in match["tag"]:
+            raise ValueError(f"the tag {match['tag']!r} does not say which environment and commit it was built for")
+        return cls(repository=match["repository"], tag=match["tag"], digest=match["digest"])
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}@{self.digest}"
+
+    @property
+    def commit(self) -> str:
+        """The commit it was built from, `-dirty-<hash>` included where the tree had changes."""
+        return self.tag.partition("-")[2]

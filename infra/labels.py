@@ -1,0 +1,11 @@
+"""The labels by which Kubernetes, people and the load balancer find the application."""
+
+from typing import Final
+
+APPLICATION: Final = "smallcase"
+"""Name of the Deployment, the Service and the Ingress, each alone of its kind in the namespace."""
+
+SELECTOR: Final = {"app.kubernetes.io/name": APPLICATION}
+"""What selects the pods. Immutable in a Deployment, so nothing that changes belongs here."""
+
+COMMON: Final = {**SELECTOR, "app.kubernetes.io/managed-by": "pulumi"}

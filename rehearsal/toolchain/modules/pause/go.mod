@@ -1,0 +1,3 @@
+module smallcase/rehearsal/pause
+
+go 1.24

@@ -1,7 +1,7 @@
 """Compile, at build time, the modules that the server imports and that have no byte code yet.
 
-The byte code is marked as never to be checked against its source: that is quicker, and a file's time, which byte code is
-checked by otherwise, would make each build differ.
+The byte code is marked as never to be checked against its source. That is quicker, and without it the source's time,
+which byte code is otherwise checked by, would make each build differ.
 """
 
 import importlib

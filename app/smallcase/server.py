@@ -12,11 +12,11 @@ from smallcase.settings import Settings
 from smallcase.web import create_app
 
 KEEP_ALIVE: Final = 75
-"""Seconds. Longer than an Application Load Balancer keeps an idle connection (60 s unless set), so that it is always the
-balancer that closes one: otherwise a request may be sent into a connection that is just being closed, and is lost as a 502."""
+"""Seconds. Longer than an Application Load Balancer keeps an idle connection (60 s unless set), so that the balancer is
+always the one to close it: a request sent into a connection that is just being closed here would be lost as a 502."""
 
 GRACE: Final = 30
-"""Seconds that requests in flight get to finish after SIGTERM; with a preStop hook of 20 s it fits a grace period of 60 s."""
+"""Seconds for requests in flight after SIGTERM: with a preStop hook of 20 s it fits a grace period of 60 s."""
 
 
 def close_while_draining(worker: Worker, request: Request) -> None:

@@ -31,7 +31,6 @@ def create_app(settings: Settings, *, choose: Callable[[Sequence[Smallcase]], Sm
     """The application of this deployment; `choose` picks the smallcase of a page."""
     app = Flask("smallcase", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False
     smallcases = catalogue()
     colours = {"background": str(settings.colour), "text": str(text_on(settings.colour))}
     icon = _filled("icon.svg", colours)

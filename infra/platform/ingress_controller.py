@@ -72,8 +72,10 @@ class IngressController(pulumi.ComponentResource):
                 "enableServiceMutatorWebhook": False,
                 # Or each `up` makes new certificates.
                 "keepTLSSecret": True,
-                # The default, Ignore, drops readiness gates in silence while the controller is down.
-                "podMutatorWebhookConfig": {"failurePolicy": "Fail", "objectSelector": {"matchLabels": SELECTOR}},
+                # The default, Ignore, drops readiness gates in silence while the controller is down. With Fail, only
+                # the application's own pods may depend on it.
+                "podMutatorWebhookConfig": {"failurePolicy": "Fail"},
+                "objectSelector": {"matchLabels": SELECTOR},
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.cluster, attachment]),
         )

@@ -214,7 +214,7 @@ class _Parser:
             raise self._refusal("listen-ports", value, expected) from None
         ports: list[int] = []
         for listener in items(listeners):
-            for protocol, _ in mapping(listener).items():
+            for protocol in mapping(listener):
                 port = number(listener, protocol)
                 if port is None or not 0 < port < 65536 or protocol not in {"HTTP", "HTTPS"}:
                     raise self._refusal("listen-ports", value, expected)
@@ -223,12 +223,16 @@ class _Parser:
                 else:
                     self._warnings.append(f"port {port}: the rehearsal has no certificates and serves HTTP only")
         if not ports:
-            raise self._refusal("listen-ports", value, f"{expected} with an HTTP port, which is all the rehearsal serves")
+            raise self._refusal(
+                "listen-ports", value, f"{expected} with an HTTP port, which is all the rehearsal serves"
+            )
         return tuple(dict.fromkeys(ports))
 
     def _action(self, backend: Object) -> Action:
         if not text(backend, "service", "name"):
-            raise InvalidIngressError("a backend is not a Service, and the load balancer can send requests to nothing else")
+            raise InvalidIngressError(
+                "a backend is not a Service, and the load balancer can send requests to nothing else"
+            )
         name = text(backend, "service", "name")
         port = number(backend, "service", "port", "number")
         port_name = text(backend, "service", "port", "name")
@@ -273,7 +277,9 @@ class _Parser:
                 raise self._refusal(annotation, str(weight), "a weight from 0 to 999")
             arn, service = text(target, "targetGroupARN"), text(target, "serviceName")
             if bool(arn) == bool(service):
-                raise InvalidIngressError(f"{PREFIX}{annotation}: precisely one of targetGroupARN and serviceName is needed")
+                raise InvalidIngressError(
+                    f"{PREFIX}{annotation}: precisely one of targetGroupARN and serviceName is needed"
+                )
             if service:
                 port = text(target, "servicePort") or str(number(target, "servicePort") or "")
                 to_service = self._to_service(service, port)

@@ -114,16 +114,16 @@ def checked(target: Target, *, passed: bool, check: HealthCheck) -> Target:
     """The target after a health check. A newly registered one must pass a single check; a threshold rules afterwards."""
     if target.state not in {State.INITIAL, State.HEALTHY, State.UNHEALTHY}:
         return target
-    if passed == (target.state is State.HEALTHY):
+    next_state = State.HEALTHY if passed else State.UNHEALTHY
+    if target.state is next_state:
         return replace(target, streak=0)
-    streak = target.streak + 1
     if passed:
-        enough = target.state is State.INITIAL or streak >= check.healthy_threshold
-        return replace(target, state=State.HEALTHY, streak=0) if enough else replace(target, streak=streak)
-    if target.state is State.INITIAL and streak < check.unhealthy_threshold:
-        return replace(target, streak=streak)
-    if streak >= check.unhealthy_threshold:
-        return replace(target, state=State.UNHEALTHY, streak=0)
+        threshold = 1 if target.state is State.INITIAL else check.healthy_threshold
+    else:
+        threshold = check.unhealthy_threshold
+    streak = target.streak + 1
+    if streak >= threshold:
+        return replace(target, state=next_state, streak=0)
     return replace(target, streak=streak)
 
 

@@ -3,4 +3,7 @@ package main
 
 import "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/provider"
 
-func main() { provider.Serve("kubernetes", "4.25.0", []byte("{}"), []byte("{}")) }
+// version is set by the linker, from the one place that pins it.
+var version string
+
+func main() { provider.Serve("kubernetes", version, []byte("{}"), []byte("{}")) }

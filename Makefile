@@ -1,0 +1,58 @@
+# Every command of the project. `make` alone lists them.
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smallcase
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv),$(CACHE)/uv-$(UV_VERSION)/bin/uv)
+PYTHON := .venv/bin/python
+export UV_PYTHON_PREFERENCE ?= only-system
+
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+rehearse: .venv/ready ## Bring everything up on this machine, from nothing to three live pages (Linux, root)
+	@$(PYTHON) -m rehearsal up
+
+rehearse-down: .venv/ready ## Remove every trace of the rehearsal
+	@$(PYTHON) -m rehearsal down
+
+rehearse-clean: .venv/ready ## Remove the rehearsal and what was built and kept for the next one
+	@$(PYTHON) -m rehearsal clean
+
+shell: .venv/ready ## A shell in which plain `pulumi` and `kubectl` work on the rehearsal
+	@$(PYTHON) -m rehearsal shell
+
+status: .venv/ready ## The table of addresses, and what runs behind them
+	@$(PYTHON) -m rehearsal status
+
+test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
+	@$(PYTHON) -m pytest
+
+lint: .venv/ready ## Linters and the type checker over everything
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@.venv/bin/basedpyright
+	@.venv/bin/hadolint app/Dockerfile
+	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra --include='*' --exclude='*.py')
+
+format: .venv/ready ## Format the code
+	@$(PYTHON) -m ruff check --fix
+	@$(PYTHON) -m ruff format
+
+e2e: .venv/ready ## The rehearsal itself, from nothing to nothing, with a screenshot of each page (Linux, root, chromium)
+	@$(PYTHON) -m pytest -m "rehearsal or e2e"
+
+bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehearsal)
+	@$(PYTHON) -m rehearsal bench
+
+$(CACHE)/uv-$(UV_VERSION)/bin/uv:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed as python3 (https://www.python.org/downloads/)." >&2; exit 1; }
+	@rm -rf $(CACHE)/uv-$(UV_VERSION) && python3 -m venv $(CACHE)/uv-$(UV_VERSION) || \
+		{ echo "python3 has no venv module: on Debian, apt-get install python3-venv." >&2; exit 1; }
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
+
+.venv/ready: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --quiet --compile-bytecode
+	@touch $@

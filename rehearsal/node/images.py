@@ -1,0 +1,94 @@
+"""The two images that come from no registry: the base of every build, and the one that holds a pod open."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, cast
+
+from rehearsal import places
+from rehearsal.node.files import NodeFiles
+from rehearsal.progress import Progress, RehearsalError
+from rehearsal.toolchain.tools import RehearsalTools
+
+BASE: Final = "base"
+PAUSE: Final = "pause"
+
+BASE_DOCKERFILE: Final = """\
+FROM scratch
+ADD rootfs.tar /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+CMD ["python3"]
+"""
+PAUSE_DOCKERFILE: Final = """\
+FROM scratch
+COPY pause /pause
+USER 65535:65535
+ENTRYPOINT ["/pause"]
+"""
+
+
+def pushed_images(files: NodeFiles) -> dict[str, str]:
+    """The digest references of what was pushed, by name."""
+    return cast("dict[str, str]", json.loads(files.images.read_text())) if files.images.exists() else {}
+
+
+def push_images(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> dict[str, str]:
+    """Push the two images unless the registry of this rehearsal has them; their digest references by name."""
+    # The path of an archive in the cache holds the key of its content.
+    sources = {
+        BASE: (BASE_DOCKERFILE, tools.base_image, "rootfs.tar"),
+        PAUSE: (PAUSE_DOCKERFILE, tools.pause, "pause"),
+    }
+    wanted = {name: f"{dockerfile}{source}" for name, (dockerfile, source, _) in sources.items()}
+    known = pushed_images(files)
+    for name, (dockerfile, source, file_name) in sources.items():
+        if known.get(f"{name}-source") == wanted[name]:
+            continue
+        with progress.step(f"pushing the image {name} to {places.REGISTRY}"):
+            known[name] = _push(files, tools, name, dockerfile, source, file_name)
+        known[f"{name}-source"] = wanted[name]
+        unfinished = files.images.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(known))
+        unfinished.replace(files.images)
+    return known
+
+
+def _push(files: NodeFiles, tools: RehearsalTools, name: str, dockerfile: str, source: Path, file_name: str) -> str:
+    with TemporaryDirectory(dir=files.run) as temporary:
+        context = Path(temporary)
+        (context / "Dockerfile").write_text(dockerfile)
+        try:
+            os.link(source, context / file_name)
+        except OSError:
+            shutil.copy2(source, context / file_name)
+        answer = context / "answer.json"
+        # Not compressed: it never leaves this machine.
+        output = f"type=image,name={places.REGISTRY}/{name}:rehearsal,push=true,oci-mediatypes=true,compression=uncompressed"
+        built = subprocess.run(
+            [
+                str(tools.buildctl),
+                f"--addr=unix://{files.buildkit_socket}",
+                "build",
+                "--progress=plain",
+                "--frontend=dockerfile.v0",
+                f"--local=context={context}",
+                f"--local=dockerfile={context}",
+                f"--output={output}",
+                f"--metadata-file={answer}",
+            ],
+            env={**os.environ, "DOCKER_CONFIG": str(files.node_docker)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if built.returncode != 0:
+            raise RehearsalError(
+                f"The image {name} cannot be built and pushed:\n{built.stderr.strip()[-1500:]}",
+                f"The logs are {files.logs}/buildkitd.log and {files.logs}/registry.log.",
+            )
+        digest = cast("dict[str, str]", json.loads(answer.read_text()))["containerimage.digest"]
+    return f"{places.REGISTRY}/{name}@{digest}"

@@ -1,0 +1,82 @@
+"""The project directory that is rehearsed: the program itself, linked, and its stack files with a small overlay.
+
+Pulumi writes into `Pulumi.<stack>.yaml` (`stack init`, `config set`), and the rehearsal needs a few other values than AWS:
+both happen to copies, so that the checkout stays as it is. Nothing else differs from what goes to AWS.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast, final
+
+import yaml
+
+LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app")
+"""What the program consists of."""
+
+Config = Mapping[str, object]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """The values that differ from AWS."""
+
+    platform: Config
+    """For a stack that owns a platform."""
+    environment: Config
+    """For a stack that is an environment."""
+
+    def for_stack(self, config: Config) -> dict[str, object]:
+        """What to lay over one stack's own values, by the layers these say it owns."""
+        owns_platform = config.get("smallcase:platform") == "self"
+        is_environment = bool(config.get("smallcase:branch"))
+        return {**(self.platform if owns_platform else {}), **(self.environment if is_environment else {})}
+
+
+def stack_file(stack: str) -> str:
+    """Name of a stack's file of settings."""
+    return f"Pulumi.{stack}.yaml"
+
+
+def stacks(checkout: Path) -> dict[str, Config]:
+    """The stacks that the checkout declares, with their values, owners of a platform first, then in order of promotion:
+    development before staging before production, as their branches flow."""
+    flow = ("", "develop", "staging", "master")
+    found = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): _config(path) for path in checkout.glob("Pulumi.*.yaml")}
+    return dict(sorted(found.items(), key=lambda item: flow.index(str(item[1].get("smallcase:branch", "")))))
+
+
+def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
+    """Make or refresh the project directory. What Pulumi itself wrote into a stack file (how secrets are encrypted) stays."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        _link(directory / name, checkout / name)
+    for stack, config in stacks(checkout).items():
+        path = directory / stack_file(stack)
+        kept = {key: value for key, value in _load(path).items() if key != "config"}
+        _write(path, {**kept, "config": {**config, **overlay.for_stack(config)}})
+
+
+def _config(path: Path) -> Config:
+    return cast("Config", _load(path).get("config") or {})
+
+
+def _load(path: Path) -> dict[str, object]:
+    return cast("dict[str, object]", yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    text = yaml.safe_dump(dict(content), sort_keys=False)
+    if not path.exists() or path.read_text() != text:
+        temporary = path.with_suffix(".new")
+        temporary.write_text(text)
+        temporary.replace(path)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.unlink(missing_ok=True)
+    os.symlink(target, link)

@@ -1,0 +1,80 @@
+"""The main job: the stand-in cloud up, every stack up, every page looked at."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal import cluster, pages, places, project, surroundings
+from rehearsal.engine import Engine
+from rehearsal.progress import Progress
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """One environment that answers."""
+
+    stack: str
+    url: str
+    page: pages.Page
+    changes: Mapping[str, int]
+
+
+def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
+    """Bring everything up, from nothing or from whatever state a run before was left in.
+
+    Raises:
+        RehearsalError: something is missing, taken or failed; what ran before still runs.
+    """
+    standing = cluster.start(progress)
+    directory = places.state_directory() / "project"
+    project.generate(checkout, directory, standing.overlay)
+    _passphrase()
+    engine = engine_for(standing, directory)
+    live: list[Live] = []
+    for stack, config in project.stacks(checkout).items():
+        with progress.step(f"pulumi up -s {stack}"):
+            engine.select(stack)
+            changes = engine.up(stack)
+        if config.get("smallcase:branch"):
+            url = str(engine.outputs(stack)["url"])
+            with progress.step(f"looking at {url}"):
+                live.append(Live(stack=stack, url=url, page=pages.look(url), changes=changes))
+    return live
+
+
+def engine_for(standing: cluster.Standing, directory: Path) -> Engine:
+    """The CLI in a project directory, speaking to this rehearsal."""
+    return Engine(project=directory, environment=standing.variables, logs=places.state_directory() / "logs")
+
+
+def table(live: list[Live], console: Console) -> None:
+    """Print the addresses, each in its page's colour."""
+    drawn = Table(title="Live on this machine", title_justify="left")
+    for heading in ("stack", "environment", "branch", "version", "image", "address"):
+        drawn.add_column(heading, overflow="fold")
+    for one in live:
+        drawn.add_row(
+            f"[bold {one.page.colour}]■[/] {one.stack}",
+            one.page.environment,
+            one.page.branch,
+            one.page.version,
+            one.page.image.partition("@")[2][:19],
+            one.url,
+        )
+    console.print(drawn)
+
+
+def _passphrase() -> None:
+    """What encrypts the secrets in this rehearsal's state: random, and gone with it."""
+    path = places.state_directory() / "passphrase"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))

@@ -1,0 +1,52 @@
+"""The file system of the image that the rehearsal's own images are built from: a small Debian with Python.
+
+It stands in for the official Python image, which comes from a registry that the rehearsal does without. It carries the
+machine's certificate bundle and pip settings, so that a build inside it reaches the package index as the machine does.
+"""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from rehearsal.progress import Progress, RehearsalError
+from rehearsal.toolchain.cache import cached_directory
+from rehearsal.toolchain.pins import BASE_IMAGE_EPOCH, BASE_IMAGE_PACKAGES, DEBIAN_SUITE
+
+CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+PIP_SETTINGS: Final = Path("/etc/pip.conf")
+
+
+def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
+    """The path of `rootfs.tar`, made by mmdebstrap from this machine's apt sources unless the cache has it."""
+    carried = [path for path in (CERTIFICATES, PIP_SETTINGS) if path.exists()]
+    digest = hashlib.sha256(repr((DEBIAN_SUITE, BASE_IMAGE_PACKAGES, BASE_IMAGE_EPOCH)).encode())
+    for path in carried:
+        digest.update(str(path).encode() + b"\0" + path.read_bytes())
+
+    def make(directory: Path) -> None:
+        command: list[str | Path] = [
+            mmdebstrap,
+            "--quiet",
+            "--mode=unshare",
+            "--variant=minbase",
+            f"--include={','.join(BASE_IMAGE_PACKAGES)}",
+            *(f"--customize-hook=upload {path} {path}" for path in carried),
+            # What differs from one run to the next, or is of no use in an image.
+            '--customize-hook=rm -rf "$1"/var/log/* "$1"/var/cache/ldconfig "$1"/usr/share/doc "$1"/usr/share/man'
+            ' "$1"/usr/share/locale',
+            DEBIAN_SUITE,
+            directory / "rootfs.tar",
+        ]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_IMAGE_EPOCH), "TMPDIR": str(directory)}
+        # The build runs as an unprivileged user inside a user namespace, who must be able to reach its directory.
+        with progress.step("making the base image's file system with mmdebstrap"):
+            made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
+        if made.returncode != 0:
+            raise RehearsalError(
+                f"mmdebstrap could not make the base image:\n{made.stderr.strip()[-1500:]}",
+                "Check the network and the machine's apt sources, then try again.",
+            )
+
+    return cached_directory(f"base-image/{digest.hexdigest()[:16]}", make) / "rootfs.tar"

@@ -1,0 +1,44 @@
+"""Directories that are made once: complete under their final name, or not there."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal.places import cache_directory
+
+
+@contextmanager
+def exclusively(lock: Path) -> Generator[None]:
+    """Hold the lock file; whoever else wants it waits. The kernel lets go of it when the process ends, however it ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def cached_directory(name: str, make: Callable[[Path], None], cache: Path | None = None) -> Path:
+    """The directory `name` of the cache, filled by `make` where it is not there yet.
+
+    `make` works in a directory of another name, renamed when it is complete: an interrupted one leaves nothing that
+    looks finished. What an earlier interruption left is removed first.
+    """
+    cache = cache or cache_directory()
+    final = cache / name
+    if final.is_dir():
+        return final
+    with exclusively(cache / "locks" / name.replace("/", "-")):
+        if final.is_dir():
+            return final
+        unfinished = final.with_name(f".{final.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        try:
+            make(unfinished)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        os.rename(unfinished, final)
+    return final

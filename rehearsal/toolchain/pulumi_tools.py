@@ -1,0 +1,158 @@
+"""The Pulumi CLI with its Python language host and the two provider plugins that are never stood in, in exact versions.
+
+The order: what is on this machine in the right version, the official installers, a build from Go modules. Another
+version than the pinned one is never used in silence.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+
+from infra import versions
+from rehearsal.progress import Progress
+from rehearsal.toolchain import go_programs
+from rehearsal.toolchain.cache import cached_directory
+from rehearsal.toolchain.go_programs import GoModule
+
+OWN_LANGUAGE_HOST: Final = Path(__file__).parent / "bin"
+"""Directory of the Python language host that goes with a CLI built from its Go module."""
+
+OFFICIAL_SITE: Final = "https://get.pulumi.com/latest-version"
+
+PLUGINS: Final[Mapping[str, tuple[str, GoModule]]] = {
+    "kubernetes": (versions.PULUMI_KUBERNETES, go_programs.KUBERNETES_PROVIDER),
+    "docker-build": (versions.PULUMI_DOCKER_BUILD, go_programs.DOCKER_BUILD_PROVIDER),
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PulumiTools:
+    """What to put into a command's environment."""
+
+    path: tuple[Path, ...]
+    """Directories that come first on PATH: the CLI's, and the language host's."""
+    home: Path
+    """For PULUMI_HOME: holds the plugins."""
+
+
+def ensure_pulumi(progress: Progress) -> PulumiTools:
+    """The CLI and the plugins, without root and without anything of the cluster.
+
+    Raises RehearsalError where they can neither be found, nor installed, nor built.
+    """
+    cli = _cli(progress)
+    own_host = () if _has_official_host(cli) else (OWN_LANGUAGE_HOST,)
+    plugins = {name: _plugin(name, version, module, cli, progress) for name, (version, module) in PLUGINS.items()}
+    key = hashlib.sha256(repr(sorted(plugins.items())).encode()).hexdigest()[:16]
+
+    def make(directory: Path) -> None:
+        for name, program in plugins.items():
+            place = directory / "plugins" / plugin_directory(name, PLUGINS[name][0])
+            place.mkdir(parents=True)
+            (place / f"pulumi-resource-{name}").symlink_to(program)
+
+    return PulumiTools(path=(cli.parent, *own_host), home=cached_directory(f"pulumi-home/{key}", make))
+
+
+def plugin_directory(name: str, version: str) -> str:
+    """Where the engine looks for a resource plugin, below `plugins` of its home."""
+    return f"resource-{name}-v{version}"
+
+
+def cli_on_path(path: str, progress: Progress) -> Path | None:
+    """The first CLI in the pinned version that has its Python language host beside it; others get a line each."""
+    for directory in path.split(os.pathsep):
+        program = Path(directory) / "pulumi"
+        if not directory or not os.access(program, os.X_OK):
+            continue
+        found = _version(program)
+        if found != f"v{versions.PULUMI}":
+            progress.note(f"passing over {program}: it is {found or 'of unknown version'}, not v{versions.PULUMI}")
+        elif not _has_official_host(program):
+            progress.note(f"passing over {program}: pulumi-language-python is not beside it")
+        else:
+            return program
+    return None
+
+
+def _version(program: Path) -> str | None:
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        answer = subprocess.run(
+            [program, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _has_official_host(cli: Path) -> bool:
+    return (cli.resolve().parent / "pulumi-language-python").exists() or (cli.parent / "pulumi-language-python").exists()
+
+
+def _cli(progress: Progress) -> Path:
+    found = cli_on_path(os.environ.get("PATH", ""), progress)
+    return found or _official_cli(progress) or go_programs.build(go_programs.PULUMI, progress) / "pulumi"
+
+
+def _official_cli(progress: Progress) -> Path | None:
+    """The CLI as Pulumi's own installer lays it out, or None where its site is not reached."""
+    name = f"official/pulumi-{versions.PULUMI}"
+
+    def make(directory: Path) -> None:
+        with progress.step(f"installing pulumi {versions.PULUMI} with its official installer"):
+            PulumiCommand.install(root=str(directory), version=VersionInfo.parse(versions.PULUMI))
+
+    built = go_programs.is_built(go_programs.PULUMI)
+    if built or not _official_site_answers():
+        return None
+    try:
+        return cached_directory(name, make) / "bin" / "pulumi"
+    except Exception as error:  # noqa: BLE001 - whatever stops the installer, there is another way, and it is said
+        progress.note(f"the official installer failed ({str(error).splitlines()[0]}); building instead")
+        return None
+
+
+def _official_site_answers() -> bool:
+    try:
+        with urllib.request.urlopen(OFFICIAL_SITE, timeout=5) as answer:  # noqa: S310 - a constant https address
+            return answer.status == 200
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def _plugin(name: str, version: str, module: GoModule, cli: Path, progress: Progress) -> Path:
+    program = f"pulumi-resource-{name}"
+    installed = Path.home() / ".pulumi" / "plugins" / plugin_directory(name, version) / program
+    if installed.exists():
+        return installed
+    if not go_programs.is_built(module) and _official_site_answers():
+
+        def make(directory: Path) -> None:
+            with progress.step(f"pulumi plugin install resource {name} {version}"):
+                subprocess.run(
+                    [cli, "plugin", "install", "resource", name, version],
+                    env={**os.environ, "PULUMI_HOME": str(directory), "PULUMI_SKIP_UPDATE_CHECK": "true"},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    timeout=600,
+                )
+
+        try:
+            home = cached_directory(f"official/{plugin_directory(name, version)}", make)
+            return home / "plugins" / plugin_directory(name, version) / program
+        except (subprocess.SubprocessError, OSError) as error:
+            progress.note(f"the official plugin install failed ({error}); building instead")
+    return go_programs.build(module, progress) / program

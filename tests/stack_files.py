@@ -1,0 +1,37 @@
+"""The configuration that the engine hands to the program: the defaults of `Pulumi.yaml` under a stack's own values."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast
+
+import yaml
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+STACKS: Final = ("platform", "blue", "green", "develop")
+
+ALLOW_LIST: Final[Mapping[str, object]] = {"smallcase:apiAllowList": ["203.0.113.7/32"]}
+"""What a person has to add to `Pulumi.platform.yaml`: where they come from."""
+
+
+def declared() -> dict[str, Mapping[str, object]]:
+    """The keys that `Pulumi.yaml` declares, each with type, description and default."""
+    keys = cast("dict[str, object]", yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())["config"])
+    return {key: cast("Mapping[str, object]", value) for key, value in keys.items() if isinstance(value, dict)}
+
+
+def own_values(stack: str) -> dict[str, object]:
+    """What a stack's own file says."""
+    return cast("dict[str, object]", yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text())["config"])
+
+
+def config(stack: str, **changes: object) -> dict[str, str]:
+    """A stack's configuration as text, with `changes` to keys of this project; a change to None takes the key out."""
+    defaults = {key: value["default"] for key, value in declared().items()}
+    merged: dict[str, object] = {"aws:region": "us-east-1", **defaults, **own_values(stack)}
+    if merged["smallcase:platform"] == "self" or changes.get("platform") == "self":
+        merged |= ALLOW_LIST
+    merged |= {f"smallcase:{key}": value for key, value in changes.items()}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in merged.items() if value is not None
+    }

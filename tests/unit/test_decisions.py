@@ -1,0 +1,147 @@
+"""Decisions that are pure functions: they need neither Pulumi nor a cloud."""
+
+from ipaddress import IPv4Network
+from itertools import combinations
+from pathlib import Path
+import subprocess
+
+import pytest
+
+from infra import fargate, revision
+from infra.fargate import PodSize
+from infra.image_reference import ImageReference
+from infra.names import physical_name
+from infra.platform.addresses import divide
+from infra.revision import RevisionError
+
+
+@pytest.mark.parametrize("network", ["10.42.0.0/16", "172.16.0.0/18", "192.168.0.0/20"])
+def test_subnets_lie_in_the_vpc_and_do_not_overlap(network: str) -> None:
+    vpc = IPv4Network(network)
+    subnets = [subnet for zone in divide(vpc, 3) for subnet in (zone.private, zone.public)]
+    assert all(subnet.subnet_of(vpc) for subnet in subnets)
+    assert not any(one.overlaps(other) for one, other in combinations(subnets, 2))
+
+
+def test_even_the_smallest_network_has_room_for_a_load_balancer_and_for_pods() -> None:
+    for zone in divide(IPv4Network("192.168.0.0/20"), 3):
+        assert zone.public.num_addresses - 5 >= 8
+        assert zone.private.num_addresses >= 1024
+
+
+def test_adding_a_zone_moves_no_subnet() -> None:
+    vpc = IPv4Network("10.42.0.0/16")
+    assert divide(vpc, 3)[:2] == divide(vpc, 2)
+
+
+def test_a_fourth_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="not 4"):
+        divide(IPv4Network("10.42.0.0/16"), 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "cpu", "memory"),
+    [("0.25vCPU-0.5GB", "250m", "256Mi"), ("1vCPU-2GB", "1000m", "1792Mi"), ("16vCPU-120GB", "16000m", "122624Mi")],
+)
+def test_a_pod_asks_for_what_fargate_rounds_up_to_its_size(size: str, cpu: str, memory: str) -> None:
+    assert PodSize.parse(size).requests == {"cpu": cpu, "memory": memory}
+
+
+@pytest.mark.parametrize("size", ["0.25vCPU-4GB", "8vCPU-18GB", "0.3vCPU-1GB", "1GB", "1vCPU-2GB ", "NaNvCPU-1GB", ""])
+def test_a_size_that_fargate_does_not_have_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match=r"vCPU|GB"):
+        PodSize.parse(size)
+
+
+def test_the_fargate_profile_selects_every_environment_and_the_controllers() -> None:
+    assert [name for name in ("smallcase-blue", "smallcase-pr-7", "kube-system") if not fargate.selects(name)] == []
+    assert [name for name in ("default", "smallcase", "shop-smallcase-blue") if fargate.selects(name)] == []
+    assert len(fargate.NAMESPACE_SELECTORS) <= 5
+
+
+def test_a_short_name_is_kept_and_a_long_one_ends_in_a_hash_of_the_whole() -> None:
+    assert physical_name("smallcase", "blue", limit=32) == "smallcase-blue"
+    one, other = (physical_name("smallcase", "x" * 40, ending, limit=32) for ending in ("a", "b"))
+    assert len(one) == len(other) == 32
+    assert one != other
+
+
+def test_an_image_reference_reads_back_as_it_was_written() -> None:
+    text = "localhost:5077/smallcase:green-0123456789ab-dirty-01234567@sha256:" + "0" * 64
+    reference = ImageReference.parse(text)
+    assert str(reference) == text
+    assert reference.commit == "0123456789ab-dirty-01234567"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "page.py").write_text("one")
+    commit(tmp_path, "the app")
+    return tmp_path
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.test", "-c", "commit.gpgsign=false"]
+    return subprocess.run(
+        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def commit(directory: Path, message: str) -> str:
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--message", message)
+    return git(directory, "rev-parse", "HEAD")
+
+
+def test_a_clean_tree_is_named_after_its_commit(checkout: Path) -> None:
+    assert revision.read(checkout).commit == git(checkout, "rev-parse", "HEAD")[:12]
+
+
+def test_a_commit_outside_the_app_leaves_the_image_as_it_is(checkout: Path) -> None:
+    before = revision.read(checkout)
+    (checkout / "README").write_text("text")
+    commit(checkout, "docs")
+    after = revision.read(checkout)
+    assert after.commit != before.commit
+    assert (after.app_commit, after.app_timestamp) == (before.app_commit, before.app_timestamp)
+
+
+def test_a_merge_that_brings_the_app_along_keeps_its_commit_and_so_its_image(checkout: Path) -> None:
+    git(checkout, "checkout", "--quiet", "-b", "develop")
+    (checkout / "app" / "page.py").write_text("two")
+    made = commit(checkout, "change")
+    git(checkout, "checkout", "--quiet", "-")
+    git(checkout, "merge", "--quiet", "--no-ff", "--message", "merge", "develop")
+    assert revision.read(checkout).app_commit == made
+
+
+def test_a_dirty_app_is_named_after_its_content(checkout: Path) -> None:
+    (checkout / "app" / "page.py").write_text("two")
+    first = revision.read(checkout).commit
+    (checkout / "app" / "new.py").write_text("")
+    second = revision.read(checkout).commit
+    assert "-dirty-" in first
+    assert "-dirty-" in second
+    assert first != second
+    (checkout / "app" / "new.py").unlink()
+    assert revision.read(checkout).commit == first
+
+
+def test_a_change_outside_the_app_does_not_make_the_image_dirty(checkout: Path) -> None:
+    (checkout / "notes").write_text("text")
+    assert "dirty" not in revision.read(checkout).commit
+
+
+def test_a_folder_without_git_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(RevisionError, match="Deploy from a clone"):
+        revision.read(tmp_path)
+
+
+def test_a_checkout_whose_app_was_never_committed_is_refused(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "README").write_text("text")
+    commit(tmp_path, "docs")
+    with pytest.raises(RevisionError, match="No commit touches app/"):
+        revision.read(tmp_path)

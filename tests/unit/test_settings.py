@@ -1,0 +1,145 @@
+from dataclasses import FrozenInstanceError
+from ipaddress import IPv4Network
+
+import pytest
+
+from infra import settings
+from infra.fargate import PodSize
+from infra.settings import Settings, SettingsError
+from tests.stack_files import STACKS, config, declared, own_values
+
+DIGEST = "sha256:" + "a1" * 32
+
+
+def parse(stack: str, **changes: object) -> Settings:
+    return settings.parse(stack, config(stack, **changes))
+
+
+def refusal(stack: str, **changes: object) -> str:
+    with pytest.raises(SettingsError) as refused:
+        parse(stack, **changes)
+    return str(refused.value)
+
+
+def test_every_key_that_the_program_knows_is_declared_with_type_default_and_description() -> None:
+    assert {key.removeprefix("smallcase:") for key in declared()} == settings.KEYS
+    assert all({"type", "default", "description"} <= set(declaration) for declaration in declared().values())
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_file_is_valid(stack: str) -> None:
+    assert parse(stack).stack == stack
+
+
+def test_the_three_environments_differ_by_no_more_than_six_named_keys() -> None:
+    may_differ = {f"smallcase:{key}" for key in ("branch", "colour", "replicas", "size", "image", "host")}
+    environments = [own_values(stack) for stack in ("blue", "green", "develop")]
+    assert set().union(*environments) <= may_differ
+
+
+def test_each_branch_has_exactly_one_stack() -> None:
+    branches = [own_values(stack).get("smallcase:branch") for stack in STACKS]
+    assert sorted(filter(None, map(str, (branch for branch in branches if branch)))) == sorted(settings.PURPOSES)
+
+
+def test_a_stack_that_is_self_without_a_branch_owns_the_platform_alone() -> None:
+    parsed = parse("platform")
+    assert parsed.platform is not None
+    assert parsed.environment is None
+
+
+def test_an_environment_refers_to_the_stack_that_owns_its_platform() -> None:
+    parsed = parse("green")
+    assert (parsed.platform, parsed.platform_stack) == (None, "platform")
+
+
+def test_a_stack_that_is_self_with_a_branch_owns_both_layers() -> None:
+    parsed = parse("green", platform="self")
+    assert parsed.platform is not None
+    assert parsed.environment is not None
+    assert parsed.platform_stack == "green"
+
+
+def test_values_become_typed_and_frozen() -> None:
+    platform = parse("platform", natGateways="per-zone", zones=3).platform
+    assert platform is not None
+    assert (platform.network, platform.zones, platform.nat_per_zone) == (IPv4Network("10.42.0.0/16"), 3, True)
+    environment = parse("blue").environment
+    assert environment is not None
+    assert environment.size == PodSize.parse("0.25vCPU-0.5GB")
+    with pytest.raises(FrozenInstanceError):
+        environment.replicas = 7  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_namespace_is_named_after_its_stack_as_the_branching_table_says() -> None:
+    names = {stack: parse(stack).environment for stack in ("blue", "green", "develop")}
+    assert {stack: found and found.namespace for stack, found in names.items()} == {
+        "blue": "smallcase-blue",
+        "green": "smallcase-green",
+        "develop": "smallcase-develop",
+    }
+
+
+def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
+    environment = parse("blue", image=f"registry.test/smallcase:green-0123456789ab@{DIGEST}").environment
+    assert environment is not None
+    assert environment.image is not None
+    assert (environment.image.commit, environment.image.digest) == ("0123456789ab", DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("stack", "changes", "expected"),
+    [
+        ("green", {"colr": "#fff"}, ["smallcase:colr", "no setting", "pulumi config rm smallcase:colr -s green"]),
+        ("green", {"branch": "stagin"}, ["'stagin'", "master, staging, develop", "config set smallcase:branch"]),
+        ("green", {"colour": "green"}, ["'green'", "#rrggbb", "-s green"]),
+        ("green", {"colour": ""}, ["smallcase:colour", "not set", "#rrggbb"]),
+        ("green", {"replicas": 0}, ["'0'", "at least one pod", "config set smallcase:replicas 2"]),
+        ("green", {"replicas": -1}, ["'-1'", "1 to 100"]),
+        ("green", {"replicas": 1000}, ["'1000'", "1 to 100"]),
+        ("green", {"replicas": "two"}, ["'two'", "whole number"]),
+        ("green", {"size": "1vCPU-9GB"}, ["'1vCPU-9GB'", "2, 3, 4, 5, 6, 7, 8 GB"]),
+        ("green", {"size": "3vCPU-8GB"}, ["'3vCPU-8GB'", "0.25, 0.5, 1, 2, 4, 8, 16 vCPU"]),
+        ("green", {"size": "small"}, ["'small'", "0.25vCPU-0.5GB"]),
+        ("green", {"namespace": "shop"}, ["'shop'", "no Fargate profile selects", "smallcase-*"]),
+        ("green", {"namespace": "kube-system"}, ["'kube-system'", "smallcase-*"]),
+        ("green", {"namespace": "smallcase-Green"}, ["'smallcase-Green'", "no name of a namespace"]),
+        ("green", {"image": "registry.test/smallcase:green-1"}, ["sha256:<64 hex digits>"]),
+        ("green", {"image": f"registry.test/smallcase:latest@{DIGEST}"}, ["'latest'", "which environment and commit"]),
+        ("green", {"baseImage": "python:3.11-slim"}, ["'python:3.11-slim'", "pinned by digest"]),
+        ("green", {"host": "www_example"}, ["'www_example'", "host name"]),
+        ("green", {"platform": ""}, ["smallcase:platform", "not set", "`self`"]),
+        ("green", {"platform": "green"}, ["'green'", "`self`", "config set smallcase:platform self -s green"]),
+        ("platform", {"network": "10.0.0.0/24"}, ["'10.0.0.0/24'", "too small", "/16 to /20"]),
+        ("platform", {"network": "10.0.0.0/8"}, ["'10.0.0.0/8'", "larger than a VPC"]),
+        ("platform", {"network": "10.0.0.1/16"}, ["'10.0.0.1/16'", "host bits"]),
+        ("platform", {"network": "52.0.0.0/16"}, ["'52.0.0.0/16'", "not a private range"]),
+        ("platform", {"zones": 1}, ["'1'", "2 or 3"]),
+        ("platform", {"natGateways": "two"}, ["'two'", "`one` or `per-zone`"]),
+        ("platform", {"apiAllowList": []}, ["'[]'", "nobody could reach", "config set --path"]),
+        ("platform", {"apiAllowList": ["0.0.0.0/0"]}, ["0.0.0.0/0", "to the world"]),
+        ("platform", {"apiAllowList": "mine"}, ["'mine'", "not a list"]),
+        ("platform", {"administrators": ["arn:aws:s3:::bucket"]}, ["'arn:aws:s3:::bucket'", "no ARN of a role or user"]),
+        ("platform", {"ingressControllerChart": {"repo": "x"}}, ["`chart` is missing", "config rm"]),
+        ("platform", {"ingressControllerChart": {"chart": "x", "repo": "y"}}, ["unknown: repo"]),
+        ("platform", {"platform": "platform2"}, ["owns nothing", "Pulumi.<stack>.yaml", "config set smallcase:branch"]),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_key_the_value_what_is_allowed_and_the_way_out(
+    stack: str, changes: dict[str, object], expected: list[str]
+) -> None:
+    message = refusal(stack, **changes)
+    assert [part for part in expected if part not in message] == []
+
+
+def test_another_region_or_account_is_checked_too() -> None:
+    with pytest.raises(SettingsError, match="aws:region is 'Frankfurt'"):
+        settings.parse("green", {**config("green"), "aws:region": "Frankfurt"})
+    with pytest.raises(SettingsError, match="'12' is no account id"):
+        settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["12"]'})
+    parsed = settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["123456789012"]'})
+    assert parsed.account_ids == ("123456789012",)
+
+
+def test_settings_of_other_packages_are_none_of_this_programs_business() -> None:
+    assert settings.parse("green", {**config("green"), "kubernetes:anything": "1"}).stack == "green"

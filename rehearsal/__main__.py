@@ -1,24 +1,70 @@
-"""`python -m rehearsal`: the commands behind `make rehearse`, `make rehearse-down`, `make shell` and `make status`."""
+"""The rehearsal: the same program on one machine, with stand-ins only for what AWS alone has."""
 
 import argparse
+import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from rich.console import Console
 
-from rehearsal import rehearse
+from rehearsal import cluster, rehearse
 from rehearsal.progress import Progress, exit_code
-
-COMMANDS: Final[dict[str, tuple[str, Callable[[Progress], int | None]]]] = {}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0 if it did what it says, 1 if it could not, 2 for a command it does not know."""
+    """Run one command. The exit code is 0 if it did what it says, 1 if it could not, 2 for a command it does not know."""
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
-    ...
-    return 0
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run in COMMANDS.items():
+        command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(run=run)
+        if run is shell:
+            command.add_argument("command", nargs=argparse.REMAINDER, help="run this instead of an interactive shell")
+    parsed = parser.parse_args(arguments)
+    progress = Progress()
+    return exit_code(progress, lambda: parsed.run(progress, parsed))
 
+
+def up(progress: Progress, _: argparse.Namespace) -> None:
+    """Bring everything up, from nothing to three live pages, and print their addresses."""
+    rehearse.table(rehearse.up(progress), Console())
+    progress.note("`make shell` to work on it, `make rehearse-down` to remove every trace.")
+
+
+def down(progress: Progress, _: argparse.Namespace) -> None:
+    """Remove every trace of the rehearsal; what was built for the next one stays in the cache."""
+    cluster.stop(progress)
+
+
+def clean(progress: Progress, _: argparse.Namespace) -> None:
+    """Remove the rehearsal, and what was built and kept for the next one."""
+    cluster.stop(progress)
+    cluster.empty_cache(progress)
+
+
+def status(progress: Progress, _: argparse.Namespace) -> None:
+    """Look at the pages of a rehearsal that runs, and print their addresses."""
+    rehearse.table(rehearse.look(progress), Console())
+
+
+def shell(progress: Progress, parsed: argparse.Namespace) -> int:
+    """A shell in which plain `pulumi` and `kubectl` work on the rehearsal."""
+    variables = {**rehearse.running(progress).variables}
+    command: list[str] = parsed.command or [os.environ.get("SHELL", "/bin/sh")]
+    if not parsed.command:
+        progress.note("In the rehearsal: `pulumi preview -s green`, `pulumi up -s green`, `kubectl get pods -A`, `exit`.")
+    return subprocess.run(command, env=variables, cwd=rehearse.project_directory(), check=False).returncode
+
+
+COMMANDS: Final[Mapping[str, Callable[[Progress, argparse.Namespace], int | None]]] = {
+    "up": up,
+    "down": down,
+    "clean": clean,
+    "status": status,
+    "shell": shell,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -147,7 +147,8 @@ def render(
     for name, members in sorted(backends.items()):
         lines += [
             f"backend {name}",
-            f"  {_return(NO_TARGETS)} if {{ nbsrv lt 1 }}",
+            # While a worker is on its way out after a reload, it counts no servers although it has them.
+            f"  {_return(NO_TARGETS)} if {{ nbsrv lt 1 }} !{{ stopping }}",
             # HAProxy says 503 where a target refuses the connection, an ALB 502.
             f"  errorfile 503 {_quoted(str(bad_gateway))}",
         ]

@@ -18,7 +18,6 @@ from rehearsal import places
 from rehearsal.node.files import NodeFiles
 
 LIFETIME: Final = timedelta(days=365)
-AUTHORITY: Final = "authority"
 
 
 @final
@@ -53,9 +52,7 @@ KUBELET: Final = Identity(
     group="system:nodes",
     serves=(places.NODE_NAME, places.KUBELET.host),
 )
-WEBHOOK: Final = Identity(
-    file="webhook", name="aws-load-balancer-webhook", serves=(places.WEBHOOK.host, "localhost")
-)
+WEBHOOK: Final = Identity(file="webhook", name="aws-load-balancer-webhook", serves=(places.WEBHOOK.host, "localhost"))
 KUBELET_CLIENT: Final = Identity(file="api-server-to-kubelet", name="kube-apiserver", group="system:masters")
 CONTROLLER_MANAGER: Final = Identity(file="controller-manager", name="system:kube-controller-manager")
 SCHEDULER: Final = Identity(file="scheduler", name="system:kube-scheduler")
@@ -104,11 +101,6 @@ def key_path(files: NodeFiles, identity: Identity) -> Path:
     return files.certificates / f"{identity.file}.key"
 
 
-def authority_path(files: NodeFiles) -> Path:
-    """The certificate that everyone checks everyone else against."""
-    return files.certificates / f"{AUTHORITY}.crt"
-
-
 def ensure_certificates(files: NodeFiles) -> None:
     """Write the authority, every identity, `service-accounts.key`/`.pub`, the roles' credentials and the kubeconfigs.
 
@@ -122,7 +114,7 @@ def ensure_certificates(files: NodeFiles) -> None:
     files.configuration.mkdir(mode=0o700, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key)
-    write_private(authority_path(files), authority.public_bytes(serialization.Encoding.PEM))
+    write_private(files.authority, authority.public_bytes(serialization.Encoding.PEM))
     for identity in IDENTITIES:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(identity, key, authority, authority_key)
@@ -171,7 +163,7 @@ def kubeconfig(files: NodeFiles, identity: Identity) -> dict[str, object]:
                 "name": name,
                 "cluster": {
                     "server": f"https://{places.API_SERVER}",
-                    "certificate-authority-data": encoded(authority_path(files)),
+                    "certificate-authority-data": encoded(files.authority),
                 },
             }
         ],
@@ -249,9 +241,7 @@ def _certificate(
         _builder(_subject(identity.name, identity.group), authority.subject, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
     if identity.serves:
         names = [_general_name(name) for name in identity.serves]

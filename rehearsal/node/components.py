@@ -32,7 +32,7 @@ def api_server_ready(files: NodeFiles) -> Probe:
         if not certificates.certificate_path(files, certificates.ADMINISTRATOR).exists():
             return False
         tls = client_tls(
-            certificates.authority_path(files),
+            files.authority,
             certificates.certificate_path(files, certificates.ADMINISTRATOR),
             certificates.key_path(files, certificates.ADMINISTRATOR),
         )
@@ -70,7 +70,7 @@ def buildkitd(files: NodeFiles, tools: RehearsalTools) -> Component:
 
 
 def etcd(files: NodeFiles, tools: RehearsalTools) -> Component:
-    authority = str(certificates.authority_path(files))
+    authority = str(files.authority)
     certificate = str(certificates.certificate_path(files, certificates.ETCD))
     key = str(certificates.key_path(files, certificates.ETCD))
     return Component(
@@ -106,7 +106,7 @@ def api_server(files: NodeFiles, tools: RehearsalTools) -> Component:
     def key(identity: certificates.Identity) -> Path:
         return certificates.key_path(files, identity)
 
-    authority = certificates.authority_path(files)
+    authority = files.authority
     return Component(
         name="kube-apiserver",
         argv=(
@@ -150,9 +150,10 @@ def controller_manager(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"--secure-port={places.CONTROLLER_MANAGER.port}",
             f"--cert-dir={files.data / 'controller-manager'}",
             f"--kubeconfig={kubeconfig}",
+            f"--flex-volume-plugin-dir={files.data / 'volume-plugins'}",
             "--leader-elect=false",
             "--use-service-account-credentials",
-            f"--root-ca-file={certificates.authority_path(files)}",
+            f"--root-ca-file={files.authority}",
             f"--service-account-private-key-file={files.certificates / 'service-accounts.key'}",
             "--profiling=false",
         ),

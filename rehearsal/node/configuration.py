@@ -16,11 +16,17 @@ CGROUP: Final = "smallcase-rehearsal"
 CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 """As containerd's own; the directory is private to the namespace, and hidden from a containerd of the machine."""
 
-HIDDEN: Final = tuple(
-    Path(path)
-    for path in ("/run/containerd", "/run/netns", "/run/runc", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
+HIDDEN: Final = (
+    Path("/run/buildkit"),
+    Path("/run/containerd"),
+    Path("/run/netns"),
+    Path("/run/runc"),
+    Path("/var/lib/cni"),
+    Path("/var/lib/kubelet"),
+    Path("/var/log/containers"),
 )
-"""Where containerd, runc, CNI and the kubelet write whatever they are told: private directories inside the namespace."""
+"""Where BuildKit, containerd, runc, CNI and the kubelet write whatever they are told to: each is an empty directory
+inside the namespace."""
 
 PAUSE_IMAGE: Final = f"{places.REGISTRY}/pause:rehearsal"
 
@@ -121,7 +127,7 @@ def kubelet(files: NodeFiles, resolver: Path) -> str:
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},
-                "x509": {"clientCAFile": str(certificates.authority_path(files))},
+                "x509": {"clientCAFile": str(files.authority)},
             },
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(certificates.certificate_path(files, certificates.KUBELET)),
@@ -135,10 +141,11 @@ def kubelet(files: NodeFiles, resolver: Path) -> str:
             "resolvConf": str(resolver),
             "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
             "podLogsDir": str(files.data / "pod-logs"),
-            "volumePluginDir": str(files.data / "kubelet-volume-plugins"),
+            "volumePluginDir": str(files.data / "volume-plugins"),
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
-            # Measuring it needs a file system with quotas, which a rehearsal cannot ask for.
+            # Measured through cAdvisor, which does not find every file system. Without it the kubelet evicts nobody,
+            # and logs so every ten seconds (https://github.com/kubernetes/kubernetes/issues/131651).
             "localStorageCapacityIsolation": False,
             # Services are kube-proxy's in nftables; the kubelet's own iptables chains would serve nobody.
             "makeIPTablesUtilChains": False,
@@ -164,9 +171,7 @@ def kube_proxy(files: NodeFiles) -> str:
             "hostnameOverride": places.NODE_NAME,
             "clusterCIDR": str(places.PODS),
             "nodePortAddresses": [f"{places.KUBELET.host}/32"],
-            "clientConnection": {
-                "kubeconfig": str(files.configuration / f"{certificates.KUBE_PROXY.file}.kubeconfig")
-            },
+            "clientConnection": {"kubeconfig": str(files.configuration / f"{certificates.KUBE_PROXY.file}.kubeconfig")},
             "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
             "nftables": {"minSyncPeriod": "100ms"},
         },
@@ -226,7 +231,7 @@ def current_builder() -> str:
 def write_configuration(files: NodeFiles, tools: RehearsalTools, snapshotter: str) -> None:
     """Write every configuration file; the same input gives the same files."""
     password = files.registry_password.read_text()
-    resolver = Path("/run/systemd/resolve/resolv.conf")  # systemd's own has a loopback address, which a pod cannot reach
+    resolver = Path("/run/systemd/resolve/resolv.conf")  # systemd's own has a loopback address
     contents: dict[Path, str] = {
         files.configuration / "containerd.toml": containerd(files, tools, snapshotter),
         files.configuration / "registries" / str(places.REGISTRY) / "hosts.toml": registry_hosts(password),

@@ -54,6 +54,25 @@ class NodeFiles:
         return self.state / "certificates"
 
     @property
+    def authority(self) -> Path:
+        """The certificate that everyone checks everyone else against."""
+        return self.certificates / "authority.crt"
+
+    @property
+    def webhook_certificate(self) -> Path:
+        """For the load balancer controller's webhook."""
+        return self.certificates / "webhook.crt"
+
+    @property
+    def webhook_key(self) -> Path:
+        return self.certificates / "webhook.key"
+
+    @property
+    def load_balancer_kubeconfig(self) -> Path:
+        """The load balancer controller's."""
+        return self.configuration / "load-balancer-controller.kubeconfig"
+
+    @property
     def credentials(self) -> Path:
         """`<role>.json` for `aws eks get-token`, and the registry's password."""
         return self.state / "credentials"

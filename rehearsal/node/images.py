@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final, cast, final
 
 from rehearsal import places
 from rehearsal.node.files import NodeFiles
@@ -30,6 +31,15 @@ ENTRYPOINT ["/pause"]
 """
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What an image is made of: a Dockerfile and the one file it takes, under the file's own name."""
+
+    dockerfile: str
+    file: Path
+
+
 def pushed_images(files: NodeFiles) -> dict[str, str]:
     """The digest references of what was pushed, by name."""
     return cast("dict[str, str]", json.loads(files.images.read_text())) if files.images.exists() else {}
@@ -37,36 +47,38 @@ def pushed_images(files: NodeFiles) -> dict[str, str]:
 
 def push_images(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> dict[str, str]:
     """Push the two images unless the registry of this rehearsal has them; their digest references by name."""
-    # The path of an archive in the cache holds the key of its content.
     sources = {
-        BASE: (BASE_DOCKERFILE, tools.base_image, "rootfs.tar"),
-        PAUSE: (PAUSE_DOCKERFILE, tools.pause, "pause"),
+        BASE: Source(dockerfile=BASE_DOCKERFILE, file=tools.base_image),
+        PAUSE: Source(dockerfile=PAUSE_DOCKERFILE, file=tools.pause),
     }
-    wanted = {name: f"{dockerfile}{source}" for name, (dockerfile, source, _) in sources.items()}
     known = pushed_images(files)
-    for name, (dockerfile, source, file_name) in sources.items():
-        if known.get(f"{name}-source") == wanted[name]:
+    for name, image in sources.items():
+        # The path of a file in the cache holds the key of its content.
+        made_from = f"{image.dockerfile}{image.file}"
+        if known.get(f"{name}-source") == made_from:
             continue
         with progress.step(f"pushing the image {name} to {places.REGISTRY}"):
-            known[name] = _push(files, tools, name, dockerfile, source, file_name)
-        known[f"{name}-source"] = wanted[name]
+            known[name] = _push(files, tools, name, image)
+        known[f"{name}-source"] = made_from
         unfinished = files.images.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(known))
         unfinished.replace(files.images)
     return known
 
 
-def _push(files: NodeFiles, tools: RehearsalTools, name: str, dockerfile: str, source: Path, file_name: str) -> str:
+def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> str:
     with TemporaryDirectory(dir=files.run) as temporary:
         context = Path(temporary)
-        (context / "Dockerfile").write_text(dockerfile)
+        (context / "Dockerfile").write_text(image.dockerfile)
         try:
-            os.link(source, context / file_name)
+            os.link(image.file, context / image.file.name)
         except OSError:
-            shutil.copy2(source, context / file_name)
+            shutil.copy2(image.file, context / image.file.name)
         answer = context / "answer.json"
         # Not compressed: it never leaves this machine.
-        output = f"type=image,name={places.REGISTRY}/{name}:rehearsal,push=true,oci-mediatypes=true,compression=uncompressed"
+        output = (
+            f"type=image,name={places.REGISTRY}/{name}:rehearsal,push=true,oci-mediatypes=true,compression=uncompressed"
+        )
         built = subprocess.run(
             [
                 str(tools.buildctl),

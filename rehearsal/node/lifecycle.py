@@ -4,7 +4,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -73,12 +74,12 @@ def _start_node(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> 
         namespace.destroy()
         namespace = None
     if namespace is None:
-        _forget_processes(files, tools)
-        machine.check_free(machine.routes())
+        _forget_processes(files)
+        machine.check_free(machine.routes(), tools.debian / "nft")
     _make_state(files)
     files.starting.touch()
     certificates.ensure_certificates(files)
-    machine.prepare(files)
+    machine.prepare(files, tools.debian / "nft")
     if namespace is None:
         waiter = files.run / "smallcase-rehearsal"
         shutil.copy2(tools.pause, waiter)
@@ -122,7 +123,7 @@ def stop(progress: Progress) -> None:
         namespace = Namespace.find(files.namespace)
         if namespace:
             namespace.destroy()
-        machine.undo(files, _recorded_nft(files))
+        machine.undo(files)
         # The marker goes last, so that an interrupted removal can be taken up again.
         for path in files.state.iterdir():
             if path.name != MARKER:
@@ -130,7 +131,7 @@ def stop(progress: Progress) -> None:
         shutil.rmtree(files.state)
 
 
-def _one_at_a_time():  # noqa: ANN202
+def _one_at_a_time() -> AbstractContextManager[None]:
     return exclusively(cache_directory() / LOCK_NAME)
 
 
@@ -139,26 +140,19 @@ def _make_state(files: NodeFiles) -> None:
     files.marker.touch()
     for directory in (files.run, files.logs, files.data, files.credentials, files.buildkit_socket.parent):
         directory.mkdir(mode=0o700, exist_ok=True)
-    for data in ("etcd",):
-        (files.data / data).mkdir(mode=0o700, exist_ok=True)
+    (files.data / "etcd").mkdir(mode=0o700, exist_ok=True)
     if not files.registry_password.exists():
         certificates.write_private(files.registry_password, secrets.token_urlsafe(32).encode())
 
 
-def _forget_processes(files: NodeFiles, tools: RehearsalTools) -> None:
+def _forget_processes(files: NodeFiles) -> None:
     """Clear away what a node that is gone left: everything but what the cluster and the registry hold."""
     if not files.marker.exists():
         return
-    machine.undo(files, tools.debian / "nft")
+    machine.undo(files)
     shutil.rmtree(files.run, ignore_errors=True)
-    files.changes.unlink(missing_ok=True)
     for data in ("containerd", "kubelet", "pod-logs"):
         shutil.rmtree(files.data / data, ignore_errors=True)
-
-
-def _recorded_nft(files: NodeFiles) -> Path | None:
-    record = files.run / "nft"
-    return Path(record.read_text()) if record.exists() else None
 
 
 def _snapshotter(directory: Path) -> str:

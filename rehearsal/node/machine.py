@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -49,8 +50,10 @@ ENDPOINTS: Final = tuple(value for value in vars(places).values() if isinstance(
 @final
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What was found before the first change: sysctl values, and the directories that had to be made."""
+    """What was found before the first change: sysctl values, and the directories that had to be made; and the `nft`
+    that takes kube-proxy's tables away."""
 
+    nft: str
     sysctls: Mapping[str, str]
     directories: tuple[str, ...]
 
@@ -102,7 +105,7 @@ def check_state_directory(files: NodeFiles) -> None:
         )
 
 
-def check_free(routes: str) -> None:
+def check_free(routes: str, nft: Path) -> None:
     """Refuse to start where something else holds a port, the device, the addresses or the nftables tables we need.
 
     `routes` is what `ip -4 route show table main` says. Raises RehearsalError.
@@ -121,6 +124,11 @@ def check_free(routes: str) -> None:
         raise RehearsalError(
             f"There is a network device {places.BRIDGE} that this rehearsal did not make.",
             f"If it was left by a lost rehearsal, remove it: `ip link delete {places.BRIDGE}`.",
+        )
+    if tables := kube_proxy_tables(nft):
+        raise RehearsalError(
+            f"There is an nftables table `{tables[0]}`: another Kubernetes node runs on this machine, or did.",
+            f"Run the rehearsal elsewhere; if no other node runs, remove it: `nft delete table {tables[0]}`.",
         )
     for network in (places.PODS, places.SERVICES):
         if route := overlapping_route(routes, network):
@@ -145,12 +153,13 @@ def routes() -> str:
     return _output("ip", "-4", "route", "show", "table", "main")
 
 
-def record_changes(files: NodeFiles) -> None:
+def record_changes(files: NodeFiles, nft: Path) -> None:
     """Write down what the machine is like before anything is changed, once for a rehearsal."""
     if files.changes.exists():
         return
     made = [str(path) for hidden in HIDDEN for path in _missing_directories(hidden)]
     changes = Changes(
+        nft=str(nft),
         sysctls={name: _sysctl(name).read_text().strip() for name in SYSCTLS if _sysctl(name).exists()},
         directories=tuple(dict.fromkeys(made)),
     )
@@ -168,9 +177,9 @@ def _missing_directories(path: Path) -> Iterable[Path]:
     return reversed(missing)
 
 
-def prepare(files: NodeFiles) -> None:
-    """Make the changes: directories to mount on, control groups, the bridge with its routes, a line in the hosts file."""
-    record_changes(files)
+def prepare(files: NodeFiles, nft: Path) -> None:
+    """Make the changes: directories to mount on, control groups, the bridge with its routes, the hosts file's line."""
+    record_changes(files, nft)
     for path in HIDDEN:
         path.mkdir(parents=True, exist_ok=True)
     for hierarchy in _hierarchies():
@@ -189,27 +198,43 @@ def prepare(files: NodeFiles) -> None:
         _write_hosts([*lines, HOSTS_LINE])
 
 
-def undo(files: NodeFiles, nft: Path | None) -> None:
-    """Undo every change, in the reverse order. The processes must be gone."""
+def undo(files: NodeFiles) -> None:
+    """Undo every change that was written down, in the reverse order. The processes must be gone."""
+    if not files.changes.exists():
+        return
+    changes = read_changes(files)
     lines = places.HOSTS_FILE.read_text().splitlines()
     if HOSTS_LINE in lines:
         _write_hosts([line for line in lines if line != HOSTS_LINE])
-    program = str(nft) if nft and nft.exists() else shutil.which("nft")
-    if program:
-        for table in NFTABLES:
-            subprocess.run([program, "delete", "table", *table.split()], capture_output=True, check=False)
+    for table in kube_proxy_tables(Path(changes.nft)):
+        subprocess.run([changes.nft, "delete", "table", *table.split()], capture_output=True, check=False)
     _remove_devices()
     for hierarchy in _hierarchies():
         _remove_cgroup(hierarchy / CGROUP)
-    if files.changes.exists():
-        changes = cast("dict[str, object]", json.loads(files.changes.read_text()))
-        for name, value in cast("dict[str, str]", changes["sysctls"]).items():
-            # Writing some of them resets others, so one that is as it was is left alone.
-            if _sysctl(name).exists() and _sysctl(name).read_text().strip() != value:
-                _sysctl(name).write_text(f"{value}\n")
-        for directory in reversed(cast("list[str]", changes["directories"])):
-            with suppress(OSError):
-                Path(directory).rmdir()
+    for name, value in changes.sysctls.items():
+        # Writing some of them resets others, so one that is as it was is left alone.
+        if _sysctl(name).exists() and _sysctl(name).read_text().strip() != value:
+            _sysctl(name).write_text(f"{value}\n")
+    for directory in reversed(changes.directories):
+        with suppress(OSError):
+            Path(directory).rmdir()
+    files.changes.unlink()
+
+
+def read_changes(files: NodeFiles) -> Changes:
+    """What was written down."""
+    content = cast("dict[str, object]", json.loads(files.changes.read_text()))
+    return Changes(
+        nft=cast("str", content["nft"]),
+        sysctls=cast("dict[str, str]", content["sysctls"]),
+        directories=tuple(cast("list[str]", content["directories"])),
+    )
+
+
+def kube_proxy_tables(nft: Path) -> list[str]:
+    """Those of NFTABLES that the kernel has."""
+    listed = _output(str(nft), "list", "tables").splitlines() if nft.exists() else []
+    return [table for table in NFTABLES if f"table {table}" in listed]
 
 
 def _remove_devices() -> None:
@@ -237,6 +262,7 @@ def _controllers(hierarchy: Path) -> list[str]:
 def _make_cgroup(hierarchy: Path) -> None:
     group = hierarchy / CGROUP
     listed = hierarchy / "cgroup.controllers"
+    enable = ""
     if listed.exists():
         enable = " ".join(f"+{controller}" for controller in listed.read_text().split())
         with suppress(OSError):
@@ -261,8 +287,6 @@ def _remove_cgroup(group: Path) -> None:
 
 def _retry(action: Callable[[], None], attempts: int = 50) -> None:
     """A control group is busy for a moment after its last process ended."""
-    import time
-
     for _ in range(attempts):
         try:
             return action()

@@ -51,7 +51,7 @@ def answers(endpoint: Endpoint, path: str, tls: ssl.SSLContext | None = None, pa
             if tls
             else http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=_PATIENCE)
         )
-        headers = {}
+        headers: dict[str, str] = {}
         if password is not None:
             headers["Authorization"] = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
         try:

@@ -1,6 +1,6 @@
 """What a rehearsal could leave on a machine: a snapshot of all of it, to compare before and after."""
 
-import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,8 +34,7 @@ _WRITTEN: Final = (
 def snapshot(nft: Path | None = None) -> dict[str, list[str]]:
     """Everything that is the same before and after a rehearsal, by kind; `nft` reads the packet filter's rules.
 
-    Processes are those of the rehearsal: that run a program of its cache or state, or are in a PID namespace that such
-    a program began.
+    Processes are those of the rehearsal: that run a program of its cache or state, or are in its control group.
     """
     return {
         "processes": _processes(),
@@ -67,15 +66,11 @@ def _processes() -> list[str]:
     found: list[str] = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            program = os.readlink(directory / "exe")
-            namespace_ids = next(
-                line.split()[1:] for line in (directory / "status").read_text().splitlines() if line.startswith("NSpid")
-            )
-            words = (directory / "cmdline").read_text().split("\0")
-        except (OSError, StopIteration):
+            program = str((directory / "exe").readlink())
+            grouped = f"/{CGROUP}" in (directory / "cgroup").read_text()
+        except OSError:
             continue
-        inside = len(namespace_ids) > 1 and any(str(path) in word for word in words for path in ours)
-        if program.startswith(ours) or inside:
+        if grouped or program.startswith(ours):
             found.append(f"{directory.name} {program}")
     return sorted(found)
 
@@ -88,9 +83,10 @@ def _lines(*command: str) -> list[str]:
     if not shutil.which(command[0]):
         return []
     return sorted(
-        line
+        # iptables counts packets in brackets.
+        re.sub(r"\[\d+:\d+\]", "", line)
         for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-        # Comments of iptables-save hold the time; a default route by router advertisement counts down.
+        # Comments of iptables-save hold the time.
         if not line.startswith("#")
     )
 

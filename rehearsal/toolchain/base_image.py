@@ -16,6 +16,7 @@ from rehearsal.toolchain.pins import BASE_IMAGE_EPOCH, BASE_IMAGE_PACKAGES, DEBI
 
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 PIP_SETTINGS: Final = Path("/etc/pip.conf")
+DROPPED: Final = ("var/log/*", "var/cache/ldconfig", "usr/share/doc", "usr/share/man", "usr/share/locale")
 
 
 def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
@@ -34,13 +35,11 @@ def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
             f"--include={','.join(BASE_IMAGE_PACKAGES)}",
             *(f"--customize-hook=upload {path} {path}" for path in carried),
             # What differs from one run to the next, or is of no use in an image.
-            '--customize-hook=rm -rf "$1"/var/log/* "$1"/var/cache/ldconfig "$1"/usr/share/doc "$1"/usr/share/man'
-            ' "$1"/usr/share/locale',
+            f'--customize-hook=cd "$1" && rm -rf {" ".join(DROPPED)}',
             DEBIAN_SUITE,
             directory / "rootfs.tar",
         ]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_IMAGE_EPOCH), "TMPDIR": str(directory)}
-        # The build runs as an unprivileged user inside a user namespace, who must be able to reach its directory.
         with progress.step("making the base image's file system with mmdebstrap"):
             made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
         if made.returncode != 0:

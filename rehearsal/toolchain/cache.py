@@ -1,7 +1,6 @@
 """Directories that are made once: complete under their final name, or not there."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from rehearsal.places import cache_directory
 
 @contextmanager
 def exclusively(lock: Path) -> Generator[None]:
-    """Hold the lock file; whoever else wants it waits. The kernel lets go of it when the process ends, however it ends."""
+    """Hold the lock file; whoever else wants it waits. The kernel lets go of it however the process ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -40,5 +39,5 @@ def cached_directory(name: str, make: Callable[[Path], None], cache: Path | None
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        os.rename(unfinished, final)
+        unfinished.rename(final)
     return final

@@ -1,4 +1,4 @@
-"""Debian programs, unpacked beside the machine's own: no package is installed, so no service starts and nothing changes."""
+"""Debian programs, unpacked and not installed: no package's service starts, and nothing of the machine changes."""
 
 import hashlib
 import os
@@ -50,14 +50,16 @@ def debian_programs(progress: Progress) -> Path:
             shutil.rmtree(directory / "archives", ignore_errors=True)
         _link(directory, root)
 
-    system = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False) if apt else None
+    system = (
+        subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False) if apt else None
+    )
     release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
     key = hashlib.sha256(repr((packages, CNI_PLUGINS, release, system and system.stdout)).encode()).hexdigest()[:16]
     return cached_directory(f"debian/{key}", make)
 
 
 def _download(packages: Sequence[str], directory: Path) -> list[Path]:
-    """Fetch the packages and those dependencies that are not installed; the package lists of the machine stay as they are."""
+    """Fetch the packages and those dependencies that are not installed; the machine's package lists stay as they are."""
     archives = directory / "archives"
     (archives / "partial").mkdir(parents=True)
     lists = cache_directory() / "apt-lists"
@@ -85,7 +87,9 @@ def _download(packages: Sequence[str], directory: Path) -> list[Path]:
 
 def _apt(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 def _link(directory: Path, root: Path) -> None:

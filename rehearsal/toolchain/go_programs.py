@@ -49,12 +49,11 @@ KUBERNETES_PROVIDER: Final = GoModule(
     programs={"pulumi-resource-kubernetes": "."},
     variables={"main.version": versions.PULUMI_KUBERNETES},
 )
+_DOCKER_BUILD: Final = "github.com/pulumi/pulumi-docker-build/provider"
 DOCKER_BUILD_PROVIDER: Final = GoModule(
     name="docker-build-provider",
-    programs={
-        "pulumi-resource-docker-build": "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build"
-    },
-    variables={"github.com/pulumi/pulumi-docker-build/provider/internal.Version": versions.PULUMI_DOCKER_BUILD},
+    programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
+    variables={f"{_DOCKER_BUILD}/internal.Version": versions.PULUMI_DOCKER_BUILD},
 )
 KUBERNETES_PROGRAMS: Final = GoModule(
     name="kubernetes",
@@ -130,7 +129,7 @@ def is_built(module: GoModule) -> bool:
 
 
 def build(module: GoModule, progress: Progress) -> Path:
-    """The directory with the module's programs, built unless the cache has them. Go's own caches are used as they are.
+    """The directory with the module's programs, built unless the cache has them. Go's own caches are used.
 
     Raises RehearsalError where Go is missing or too old, or the build fails.
     """

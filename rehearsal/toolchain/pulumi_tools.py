@@ -6,7 +6,6 @@ version than the pinned one is never used in silence.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -40,7 +39,7 @@ PLUGINS: Final[Mapping[str, tuple[str, GoModule]]] = {
 class PulumiTools:
     """What to put into a command's environment."""
 
-    path: tuple[Path, ...]
+    directories: tuple[Path, ...]
     """Directories that come first on PATH: the CLI's, and the language host's."""
     home: Path
     """For PULUMI_HOME: holds the plugins."""
@@ -62,7 +61,7 @@ def ensure_pulumi(progress: Progress) -> PulumiTools:
             place.mkdir(parents=True)
             (place / f"pulumi-resource-{name}").symlink_to(program)
 
-    return PulumiTools(path=(cli.parent, *own_host), home=cached_directory(f"pulumi-home/{key}", make))
+    return PulumiTools(directories=(cli.parent, *own_host), home=cached_directory(f"pulumi-home/{key}", make))
 
 
 def plugin_directory(name: str, version: str) -> str:
@@ -98,7 +97,9 @@ def _version(program: Path) -> str | None:
 
 
 def _has_official_host(cli: Path) -> bool:
-    return (cli.resolve().parent / "pulumi-language-python").exists() or (cli.parent / "pulumi-language-python").exists()
+    return (cli.resolve().parent / "pulumi-language-python").exists() or (
+        cli.parent / "pulumi-language-python"
+    ).exists()
 
 
 def _cli(progress: Progress) -> Path:
@@ -126,7 +127,7 @@ def _official_cli(progress: Progress) -> Path | None:
 
 def _official_site_answers() -> bool:
     try:
-        with urllib.request.urlopen(OFFICIAL_SITE, timeout=5) as answer:  # noqa: S310 - a constant https address
+        with urllib.request.urlopen(OFFICIAL_SITE, timeout=5) as answer:
             return answer.status == 200
     except (OSError, urllib.error.URLError, ValueError):
         return False

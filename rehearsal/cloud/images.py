@@ -1,0 +1,47 @@
+"""The `docker-build` provider's Image without a builder: a digest of what would have been built. For tests only."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from rehearsal.cloud.properties import Properties, Value
+
+COMPUTED: Final = ("contextHash", "digest", "ref")
+
+
+def _location(value: Value) -> str:
+    location = value.get("location") if isinstance(value, dict) else None
+    return location if isinstance(location, str) else ""
+
+
+def context_hash(inputs: Properties) -> str:
+    """A digest of the names and contents of the build context and of the Dockerfile."""
+    digest = hashlib.sha256()
+    roots = [root for key in ("context", "dockerfile") if (root := _location(inputs.get(key)))]
+    for root in map(Path, roots):
+        files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
+        for path in files:
+            if "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def digest(inputs: Properties) -> str:
+    """What the image would be: the context and the build's arguments. Tags and passwords do not change it."""
+    build = {key: inputs.get(key) for key in ("buildArgs", "labels", "platforms", "target")}
+    return "sha256:" + hashlib.sha256((context_hash(inputs) + json.dumps(build, sort_keys=True)).encode()).hexdigest()
+
+
+def outputs(inputs: Properties) -> Properties:
+    tags = inputs.get("tags")
+    first = tags[0] if isinstance(tags, list) and tags else ""
+    image = digest(inputs)
+    pushed = bool(inputs.get("push") or inputs.get("exports"))
+    ref = f"{first}@{image}" if isinstance(first, str) and first and pushed else image
+    return {**inputs, "contextHash": context_hash(inputs), "digest": image, "ref": ref}
+
+
+def difference(new: Properties, outputs: Properties) -> dict[str, str]:
+    """A changed context changes the image even where no input did."""
+    return {} if context_hash(new) == outputs.get("contextHash") else {"contextHash": "UPDATE"}

@@ -1,5 +1,6 @@
 """The stand-in cloud as a whole: the node, the stand-ins for what only AWS has, and what the program is told of them."""
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Final, final
 from rehearsal import node, places, surroundings
 from rehearsal.load_balancer.chart import render_chart
 from rehearsal.load_balancer.hosts import forget_hosts
+from rehearsal.load_balancer.webhook import PATH as WEBHOOK_PATH
 from rehearsal.node import Node
 from rehearsal.node.probes import listens
 from rehearsal.progress import Progress
@@ -41,16 +43,57 @@ def start(progress: Progress) -> Standing:
     running = node.start(ensure_rehearsal_tools(progress), progress)
     files = running.files
     chart = files.state / "chart"
-    render_chart(chart, f"https://{places.WEBHOOK}/mutate-pods", files.authority.read_bytes())
+    render_chart(chart, f"https://{places.WEBHOOK}{WEBHOOK_PATH}", files.authority.read_bytes())
     _spawn_cloud(running, progress)
     _spawn_load_balancer(running, progress)
     return Standing(
         node=running,
         overlay=overlay(chart, running.base_image),
         variables=surroundings.variables(
-            pulumi.environment, programs=[*pulumi.directories, running.tools.kubernetes], pulumi_home=pulumi.home
+            os.environ, programs=[*pulumi.directories, running.tools.kubernetes], pulumi_home=pulumi.home
         ),
     )
+
+
+def _spawn_cloud(running: Node, progress: Progress) -> None:
+    """The stand-in `aws` and `eks` providers. What they made is kept beside Pulumi's state, so that both agree."""
+    files = running.files
+    argv = [
+        *_python("rehearsal.cloud"),
+        f"--state={files.state / 'cloud.json'}",
+        f"--server=https://{places.API_SERVER}",
+        f"--certificate-authority={files.authority}",
+        f"--registry={places.REGISTRY}",
+        f"--registry-password-file={files.registry_password}",
+    ]
+    running.spawn("cloud", argv, _PYTHON_PATH, listens(places.EKS_PROVIDER), progress)
+
+
+def _spawn_load_balancer(running: Node, progress: Progress) -> None:
+    """The stand-in for the AWS Load Balancer Controller and its load balancers."""
+    files = running.files
+    argv = [
+        *_python("rehearsal.load_balancer"),
+        f"--kubeconfig={files.load_balancer_kubeconfig}",
+        f"--haproxy={running.tools.haproxy}",
+        f"--directory={files.state / 'load-balancer'}",
+        f"--certificate={files.webhook_certificate}",
+        f"--key={files.webhook_key}",
+    ]
+    running.spawn("load-balancer", argv, _PYTHON_PATH, listens(places.WEBHOOK), progress)
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+_PYTHON_PATH: Final = {"PYTHONPATH": str(CHECKOUT)}
+
+
+def empty_cache(progress: Progress) -> None:
+    """Delete what was built or unpacked for later rehearsals; Go's own caches are not touched."""
+    with progress.step(f"deleting {places.cache_directory()}"):
+        shutil.rmtree(places.cache_directory(), ignore_errors=True)
 
 
 def stop(progress: Progress) -> None:

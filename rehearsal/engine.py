@@ -43,6 +43,11 @@ class Engine:
         )
         return history[0].get("resourceChanges") or {}
 
+    def stacks(self) -> list[str]:
+        """The stacks that exist in this rehearsal's state."""
+        listed = json.loads(self._run("stack", "ls", "--json", log="stacks"))
+        return [str(entry["name"]) for entry in cast("list[dict[str, object]]", listed)]
+
     def outputs(self, stack: str) -> dict[str, object]:
         """The outputs of a stack."""
         return cast("dict[str, object]", json.loads(self._run("stack", "output", "--stack", stack, "--json", log=stack)))

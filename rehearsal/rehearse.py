@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rehearsal import cluster, pages, places, project, surroundings
 from rehearsal.engine import Engine
-from rehearsal.progress import Progress
+from rehearsal.progress import Progress, RehearsalError
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
@@ -34,9 +34,9 @@ def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
         RehearsalError: something is missing, taken or failed; what ran before still runs.
     """
     standing = cluster.start(progress)
-    directory = places.state_directory() / "project"
+    directory = project_directory()
     project.generate(checkout, directory, standing.overlay)
-    _passphrase()
+    _prepare_state()
     engine = engine_for(standing, directory)
     live: list[Live] = []
     for stack, config in project.stacks(checkout).items():
@@ -48,6 +48,36 @@ def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
             with progress.step(f"looking at {url}"):
                 live.append(Live(stack=stack, url=url, page=pages.look(url), changes=changes))
     return live
+
+
+def running(progress: Progress) -> cluster.Standing:
+    """The rehearsal that is up on this machine.
+
+    Raises:
+        RehearsalError: there is none.
+    """
+    if not (project_directory() / "Pulumi.yaml").exists():
+        raise RehearsalError("No rehearsal runs on this machine.", "Start one with `make rehearse`.")
+    return cluster.start(progress)
+
+
+def look(progress: Progress) -> list[Live]:
+    """The environments that are up, each looked at anew.
+
+    Raises:
+        RehearsalError: there is no rehearsal, or a page does not answer.
+    """
+    engine = engine_for(running(progress), project_directory())
+    live: list[Live] = []
+    for stack in engine.stacks():
+        if url := str(engine.outputs(stack).get("url", "")):
+            live.append(Live(stack=stack, url=url, page=pages.look(url), changes={}))
+    return live
+
+
+def project_directory() -> Path:
+    """Where the program that is rehearsed is linked together with its stack files."""
+    return places.state_directory() / "project"
 
 
 def engine_for(standing: cluster.Standing, directory: Path) -> Engine:
@@ -72,8 +102,9 @@ def table(live: list[Live], console: Console) -> None:
     console.print(drawn)
 
 
-def _passphrase() -> None:
-    """What encrypts the secrets in this rehearsal's state: random, and gone with it."""
+def _prepare_state() -> None:
+    """Where Pulumi's state goes, and what encrypts its secrets: random, and gone with it."""
+    (places.state_directory() / "pulumi").mkdir(exist_ok=True)
     path = places.state_directory() / "passphrase"
     if not path.exists():
         path.touch(mode=0o600)

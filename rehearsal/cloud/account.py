@@ -143,6 +143,8 @@ class Cloud:
             fault = self._strike("create", type)
             if type.startswith("aws:"):
                 rules.check_create(self, type, inputs)
+            if type.startswith("docker-build:"):
+                rules.check_push(self, inputs, images.digest(inputs))
             resource = self._made(type, name, copy.deepcopy(inputs))
             self._keep(resource)
             if fault is not None:
@@ -216,7 +218,7 @@ class Cloud:
             if type.startswith("kubernetes:"):
                 id = kubernetes_objects.identity(type, inputs)
             elif type.startswith("docker-build:"):
-                id = images.digest(inputs)
+                id = digits[:17]
             else:
                 id = self._identity(kind_of(type), digits, inputs)
             if any(resource.digits == digits for resource in self.of(type)):

@@ -1,1 +1,1 @@
-"""A stand-in for the AWS Load Balancer Controller and its Application Load Balancers, with HAProxy on loopback addresses."""
+"""A stand-in for the AWS Load Balancer Controller and its load balancers: HAProxy on loopback addresses."""

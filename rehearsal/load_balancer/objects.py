@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 Object: TypeAlias = Mapping[str, Json]
 Key: TypeAlias = tuple[str, str]
 """Namespace and name; the namespace of what has none is empty."""

@@ -103,10 +103,10 @@ def registered_or_drained(
     for place, target in before.items():
         if place in after or not used:
             continue
-        if target.state is not State.DRAINING:
-            target = replace(target, state=State.DRAINING, until=now + delay)
-        if target.until > now:
-            after[place] = target
+        is_draining = target.state is State.DRAINING
+        draining = target if is_draining else replace(target, state=State.DRAINING, until=now + delay)
+        if draining.until > now:
+            after[place] = draining
     return after
 
 

@@ -91,14 +91,14 @@ def serve(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
             _LOG.debug(format, *args)
 
     @final
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
-        def handle_error(self, request: object, client_address: object) -> None:
+        def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
             _LOG.debug("connection from %s broke off", client_address, exc_info=True)
 
     server = Server((host, port), Handler)

@@ -150,6 +150,9 @@ def controller_manager(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"--secure-port={places.CONTROLLER_MANAGER.port}",
             f"--cert-dir={files.data / 'controller-manager'}",
             f"--kubeconfig={kubeconfig}",
+            # Its thirty controllers start one after the other, each with calls of its own; the default takes 5 s.
+            "--kube-api-qps=200",
+            "--kube-api-burst=400",
             f"--flex-volume-plugin-dir={files.data / 'volume-plugins'}",
             "--leader-elect=false",
             "--use-service-account-credentials",

@@ -12,6 +12,7 @@ from typing import Final, cast, final
 from rehearsal import places
 from rehearsal.node.files import NodeFiles
 from rehearsal.progress import Progress, RehearsalError
+from rehearsal.toolchain.pins import BASE_IMAGE_EPOCH
 from rehearsal.toolchain.tools import RehearsalTools
 
 BASE: Final = "base"
@@ -76,9 +77,7 @@ def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> 
             shutil.copy2(image.file, context / image.file.name)
         answer = context / "answer.json"
         # Not compressed: it never leaves this machine.
-        output = (
-            f"type=image,name={places.REGISTRY}/{name}:rehearsal,push=true,oci-mediatypes=true,compression=uncompressed"
-        )
+        target = f"type=image,name={places.REGISTRY}/{name}:rehearsal,push=true"
         built = subprocess.run(
             [
                 str(tools.buildctl),
@@ -86,9 +85,11 @@ def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> 
                 "build",
                 "--progress=plain",
                 "--frontend=dockerfile.v0",
+                # So that the same files give the same digest in every rehearsal.
+                f"--opt=build-arg:SOURCE_DATE_EPOCH={BASE_IMAGE_EPOCH}",
                 f"--local=context={context}",
                 f"--local=dockerfile={context}",
-                f"--output={output}",
+                f"--output={target},oci-mediatypes=true,compression=uncompressed",
                 f"--metadata-file={answer}",
             ],
             env={**os.environ, "DOCKER_CONFIG": str(files.node_docker)},

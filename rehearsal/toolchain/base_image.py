@@ -22,7 +22,7 @@ DROPPED: Final = ("var/log/*", "var/cache/ldconfig", "usr/share/doc", "usr/share
 def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
     """The path of `rootfs.tar`, made by mmdebstrap from this machine's apt sources unless the cache has it."""
     carried = [path for path in (CERTIFICATES, PIP_SETTINGS) if path.exists()]
-    digest = hashlib.sha256(repr((DEBIAN_SUITE, BASE_IMAGE_PACKAGES, BASE_IMAGE_EPOCH)).encode())
+    digest = hashlib.sha256(repr((DEBIAN_SUITE, BASE_IMAGE_PACKAGES, BASE_IMAGE_EPOCH, DROPPED)).encode())
     for path in carried:
         digest.update(str(path).encode() + b"\0" + path.read_bytes())
 

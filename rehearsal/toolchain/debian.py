@@ -59,7 +59,7 @@ def debian_programs(progress: Progress) -> Path:
 
 
 def _download(packages: Sequence[str], directory: Path) -> list[Path]:
-    """Fetch the packages and those dependencies that are not installed; the machine's package lists stay as they are."""
+    """Fetch the packages and those dependencies that are not installed; the machine's own lists stay as they are."""
     archives = directory / "archives"
     (archives / "partial").mkdir(parents=True)
     lists = cache_directory() / "apt-lists"

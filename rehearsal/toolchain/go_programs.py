@@ -129,7 +129,7 @@ def is_built(module: GoModule) -> bool:
 
 
 def build(module: GoModule, progress: Progress) -> Path:
-    """The directory with the module's programs, built unless the cache has them. Go's own caches are used.
+    """The directory with the module's programs, built unless the cache has them.
 
     Raises RehearsalError where Go is missing or too old, or the build fails.
     """
@@ -155,7 +155,7 @@ def build(module: GoModule, progress: Progress) -> Path:
             tail = "\n".join(line for line in built.stderr.splitlines() if not line.startswith("go: downloading"))
             raise RehearsalError(
                 f"{module.name} could not be built from its Go module:\n{tail[-2000:]}",
-                "Where a download failed, check the network and `go env GOPROXY`, then try again: what was built stays.",
+                "Where a download failed, check the network and `go env GOPROXY`, then try again.",
             )
 
     return cached_directory(_cache_name(module, go), make)

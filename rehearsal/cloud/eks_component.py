@@ -1,0 +1,360 @@
+"""The component `eks:index:Cluster` as pulumi-eks 4.4.0 has it, made of its own children.
+
+The real component registers the EKS cluster, its role, add-ons, access entries, OIDC provider and Fargate profile with the
+engine, which creates them through the `aws` provider. So does this one: the order of a destroy, the references between
+resources and what AWS refuses are then the engine's and the account's business here as well.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
+
+from rehearsal.cloud.properties import (
+    RESOURCE_REFERENCE,
+    SIGNATURE,
+    UNKNOWN,
+    Properties,
+    Value,
+    from_struct,
+    has_unknown,
+    to_struct,
+    without_signatures,
+)
+
+TYPE: Final = "eks:index:Cluster"
+
+_ASSUME_ROLE: Final = '{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{}"}},"Action":"sts:AssumeRole"}}]}}'
+_PROPERTIES: Final = (
+    "accessConfig", "arn", "certificateAuthority", "createdAt", "endpoint", "identities", "kubernetesNetworkConfig", "name",
+    "platformVersion", "roleArn", "status", "version", "vpcConfig",
+)  # fmt: skip
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Construction:
+    """What the engine asks for: the component's name, inputs and options, and how to reach the engine."""
+
+    name: str
+    inputs: Properties
+    parent: str
+    region: str
+    account: str
+    monitor: resource_pb2_grpc.ResourceMonitorStub
+    providers: Mapping[str, str] = field(default_factory=dict[str, str])
+    dependencies: tuple[str, ...] = ()
+    protect: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A registered resource; in a preview, what is not known yet is the engine's unknown value."""
+
+    urn: str
+    id: str
+    outputs: Properties
+
+    def output(self, *path: str) -> Value:
+        value: Value = self.outputs
+        for key in path:
+            if isinstance(value, dict):
+                value = value.get(key, UNKNOWN)
+            elif isinstance(value, list) and value:
+                value = value[int(key)]
+            else:
+                return UNKNOWN
+        return value
+
+
+def kubeconfig(endpoint: Value, authority: Value, name: Value, region: str, options: Properties) -> Properties:
+    """Shape of `generateKubeconfig` in pulumi-eks: no credential, only how to ask for one."""
+    arguments: list[Value] = ["--region", region, "eks", "get-token", "--cluster-name", name, "--output", "json"]
+    environment: list[Value] = [
+        {"name": "KUBERNETES_EXEC_INFO", "value": '{"apiVersion": "client.authentication.k8s.io/v1beta1"}'}
+    ]
+    if options.get("roleArn"):
+        arguments += ["--role-arn", options["roleArn"]]
+    if options.get("profileName"):
+        environment.append({"name": "AWS_PROFILE", "value": options["profileName"]})
+    return {
+        "apiVersion": "v1",
+        "clusters": [{"cluster": {"server": endpoint, "certificate-authority-data": authority}, "name": "kubernetes"}],
+        "contexts": [{"context": {"cluster": "kubernetes", "user": "aws"}, "name": "aws"}],
+        "current-context": "aws",
+        "kind": "Config",
+        "users": [
+            {
+                "name": "aws",
+                "user": {
+                    "exec": {
+                        "apiVersion": "client.authentication.k8s.io/v1beta1",
+                        "command": "aws",
+                        "args": arguments,
+                        "env": environment,
+                    }
+                },
+            }
+        ],
+    }
+
+
+def _strings(value: Value) -> list[Value]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _given(inputs: Properties, **names: str) -> Properties:
+    """Inputs of the component under the names that they have in the child, left out where they are not given."""
+    return {name: inputs[key] for name, key in names.items() if inputs.get(key) is not None}
+
+
+@final
+class ClusterComponent:
+    """Registers the component and its children, and collects its outputs."""
+
+    def __init__(self, construction: Construction) -> None:
+        self._asked = construction
+        self._inputs: Properties = {key: without_signatures(value) for key, value in construction.inputs.items()}
+        self._urn = ""
+        self._role_urns: tuple[str, ...] = ()
+
+    def construct(self) -> tuple[str, Properties]:
+        """The component's URN and outputs."""
+        asked, name = self._asked, self._asked.name
+        self._urn = asked.monitor.RegisterResource(
+            resource_pb2.RegisterResourceRequest(
+                type=TYPE,
+                name=name,
+                parent=asked.parent,
+                custom=False,
+                dependencies=asked.dependencies,
+                providers=asked.providers,
+                protect=asked.protect,
+                supportsPartialValues=True,
+                acceptResources=True,
+            )
+        ).urn
+        role = self._role()
+        cluster = self._cluster(role)
+        outputs = self._outputs(cluster)
+        if self._inputs.get("createOidcProvider"):
+            issuer = cluster.output("identities", "0", "oidcs", "0", "issuer")
+            oidc = self._child(
+                "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+                f"{name}-oidcProvider",
+                {"url": issuer, "clientIdLists": ["sts.amazonaws.com"]},
+                after=(cluster.urn,),
+            )
+            outputs["oidcProviderArn"] = oidc.output("arn")
+            outputs["oidcProviderUrl"] = oidc.output("url")
+            outputs["oidcIssuer"] = issuer.removeprefix("https://") if isinstance(issuer, str) else UNKNOWN
+        self._access_entries(cluster)
+        profile = self._fargate_profile(cluster)
+        if profile is not None:
+            outputs["fargateProfileId"] = profile.id
+            outputs["fargateProfileStatus"] = profile.output("status")
+        self._addons(cluster, profile)
+        asked.monitor.RegisterResourceOutputs(
+            resource_pb2.RegisterResourceOutputsRequest(urn=self._urn, outputs=to_struct(outputs))
+        )
+        return self._urn, outputs
+
+    def _child(self, type: str, name: str, inputs: Properties, after: Iterable[str] = (), parent: str = "") -> Child:
+        answer = self._asked.monitor.RegisterResource(
+            resource_pb2.RegisterResourceRequest(
+                type=type,
+                name=name,
+                parent=parent or self._urn,
+                custom=True,
+                object=to_struct(inputs),
+                dependencies=[*after],
+                provider=self._asked.providers.get("aws", ""),
+                protect=self._asked.protect,
+                acceptSecrets=True,
+                acceptResources=True,
+                supportsPartialValues=True,
+            )
+        )
+        outputs = {key: without_signatures(value) for key, value in from_struct(answer.object).items()}
+        return Child(urn=answer.urn, id=answer.id or UNKNOWN, outputs=outputs)
+
+    def _service_role(self, name: str, service: str, policies: Iterable[str]) -> Child:
+        role = self._child("aws:iam/role:Role", f"{name}-role", {"assumeRolePolicy": _ASSUME_ROLE.format(service)})
+        for policy in policies:
+            self._child(
+                "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+                f"{name}-{policy}",
+                {"role": role.output("name"), "policyArn": f"arn:aws:iam::aws:policy/{policy}"},
+                after=(role.urn,),
+            )
+        return role
+
+    def _role(self) -> Value:
+        given = self._asked.inputs.get("serviceRole")
+        if isinstance(given, dict):
+            # A role is passed as a resource, whose id is its name.
+            id = given.get("id")
+            return f"arn:aws:iam::{self._asked.account}:role/{id}" if id else UNKNOWN
+        role = self._service_role(f"{self._asked.name}-eksRole", "eks.amazonaws.com", ("AmazonEKSClusterPolicy",))
+        self._role_urns = (role.urn,)
+        return role.output("arn")
+
+    def _cluster(self, role_arn: Value) -> Child:
+        inputs = self._inputs
+        subnets = [
+            subnet
+            for key in ("subnetIds", "publicSubnetIds", "privateSubnetIds")
+            for subnet in _strings(inputs.get(key))
+        ]
+        access: Properties = {"bootstrapClusterCreatorAdminPermissions": True}
+        access |= _given(inputs, authenticationMode="authenticationMode")
+        cluster: Properties = {
+            "roleArn": role_arn,
+            "vpcConfig": {
+                "subnetIds": subnets,
+                **_given(
+                    inputs,
+                    endpointPrivateAccess="endpointPrivateAccess",
+                    endpointPublicAccess="endpointPublicAccess",
+                    publicAccessCidrs="publicAccessCidrs",
+                ),
+            },
+            "accessConfig": access,
+            **_given(
+                inputs,
+                name="name",
+                version="version",
+                upgradePolicy="upgradePolicy",
+                deletionProtection="deletionProtection",
+                enabledClusterLogTypes="enabledClusterLogTypes",
+                tags="clusterTags",
+            ),
+        }
+        if not cluster.get("tags"):
+            cluster |= _given(inputs, tags="tags")
+        if inputs.get("encryptionConfigKeyArn"):
+            cluster["encryptionConfig"] = {
+                "provider": {"keyArn": inputs["encryptionConfigKeyArn"]},
+                "resources": ["secrets"],
+            }
+        if inputs.get("kubernetesServiceIpAddressRange"):
+            cluster["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": inputs["kubernetesServiceIpAddressRange"]}
+        after = (*self._asked.dependencies, *self._role_urns)
+        return self._child("aws:eks/cluster:Cluster", f"{self._asked.name}-eksCluster", cluster, after=after)
+
+    def _access_entries(self, cluster: Child) -> None:
+        entries = self._inputs.get("accessEntries")
+        for key, entry in entries.items() if isinstance(entries, dict) else ():
+            if not isinstance(entry, dict):
+                continue
+            name, of = f"{self._asked.name}-{key}", {"clusterName": cluster.output("name")}
+            principal = entry.get("principalArn")
+            registered = self._child(
+                "aws:eks/accessEntry:AccessEntry",
+                name,
+                {**of, "principalArn": principal, **_given(entry, type="type", userName="username", tags="tags"),
+                 **_given(entry, kubernetesGroups="kubernetesGroups")},
+                after=(cluster.urn,),
+            )  # fmt: skip
+            policies = entry.get("accessPolicies")
+            for policy_key, policy in policies.items() if isinstance(policies, dict) else ():
+                if isinstance(policy, dict):
+                    self._child(
+                        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+                        f"{name}-{policy_key}",
+                        {**of, "principalArn": principal, **_given(policy, policyArn="policyArn", accessScope="accessScope")},
+                        after=(registered.urn,),
+                    )
+
+    def _fargate_profile(self, cluster: Child) -> Child | None:
+        fargate = self._inputs.get("fargate")
+        if not fargate:
+            return None
+        options: Properties = fargate if isinstance(fargate, dict) else {}
+        name = f"{self._asked.name}-fargateProfile"
+        role_arn, after = options.get("podExecutionRoleArn"), [cluster.urn]
+        if not role_arn:
+            role = self._service_role(
+                f"{self._asked.name}-fargatePodExecution",
+                "eks-fargate-pods.amazonaws.com",
+                ("AmazonEKSFargatePodExecutionRolePolicy",),
+            )
+            role_arn = role.output("arn")
+            after.append(role.urn)
+        subnets = options.get("subnetIds") or self._inputs.get("privateSubnetIds") or self._inputs.get("subnetIds")
+        return self._child(
+            "aws:eks/fargateProfile:FargateProfile",
+            name,
+            {
+                "clusterName": cluster.output("name"),
+                "podExecutionRoleArn": role_arn,
+                "selectors": options.get("selectors") or [{"namespace": "default"}, {"namespace": "kube-system"}],
+                "subnetIds": subnets,
+            },
+            after=after,
+        )
+
+    def _addons(self, cluster: Child, profile: Child | None) -> None:
+        inputs = self._inputs
+        after = (cluster.urn,) if profile is None else (cluster.urn, profile.urn)
+        for addon, key in (
+            ("coredns", "corednsAddonOptions"),
+            ("kube-proxy", "kubeProxyAddonOptions"),
+            ("vpc-cni", "vpcCniOptions"),
+        ):
+            given = inputs.get(key)
+            options: Properties = given if isinstance(given, dict) else {}
+            if options.get("enabled") is False or (addon == "vpc-cni" and inputs.get("useDefaultVpcCni")):
+                continue
+            self._child(
+                "aws:eks/addon:Addon",
+                f"{self._asked.name}-{addon}",
+                {
+                    "clusterName": cluster.output("name"),
+                    "addonName": addon,
+                    "addonVersion": options.get("version") or options.get("addonVersion") or "v1.0.0-eksbuild.1",
+                    **_given(options, configurationValues="configurationValues"),
+                },
+                after=after,
+            )
+
+    def _outputs(self, cluster: Child) -> Properties:
+        given = self._inputs.get("providerCredentialOpts")
+        options: Properties = given if isinstance(given, dict) else {}
+        endpoint = cluster.output("endpoint")
+        authority = cluster.output("certificateAuthority", "data")
+        config = kubeconfig(endpoint, authority, cluster.output("name"), self._asked.region, options)
+        unknown = has_unknown(config)
+        group = cluster.output("vpcConfig", "clusterSecurityGroupId")
+        reference: Properties = {
+            SIGNATURE: RESOURCE_REFERENCE,
+            "urn": cluster.urn,
+            "id": "" if cluster.id == UNKNOWN else cluster.id,
+            "packageVersion": "",
+        }
+        return {
+            "kubeconfig": UNKNOWN if unknown else config,
+            "kubeconfigJson": UNKNOWN if unknown else json.dumps(config, separators=(",", ":")),
+            "clusterSecurityGroupId": group,
+            "nodeSecurityGroupId": "",
+            "clusterIngressRuleId": "",
+            "autoModeNodeRoleName": "",
+            "defaultNodeGroupAsgName": "",
+            "fargateProfileId": "",
+            "fargateProfileStatus": "",
+            "oidcIssuer": "",
+            "oidcProviderArn": "",
+            "oidcProviderUrl": "",
+            "instanceRoles": [],
+            "eksCluster": reference,
+            "core": {
+                "cluster": reference,
+                "endpoint": endpoint,
+                "clusterSecurityGroup": None,
+                "subnetIds": cluster.output("vpcConfig", "subnetIds"),
+                "vpcId": cluster.output("vpcConfig", "vpcId"),
+            },
+        }

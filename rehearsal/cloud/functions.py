@@ -1,0 +1,204 @@
+"""The provider functions that the stand-in answers (`aws.get_caller_identity` and its like)."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from rehearsal.cloud.properties import Properties, Value
+from rehearsal.cloud.refusal import ApiError, CloudError
+from rehearsal.cloud.rules import caller_arn
+
+if TYPE_CHECKING:
+    from rehearsal.cloud.account import Cloud
+
+
+def _strings(value: Value) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _objects(value: Value) -> list[Properties]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _one_or_all(values: list[str]) -> Value:
+    """The provider writes a single value bare and sorts several backwards, which the real one does too."""
+    return values[0] if len(values) == 1 else [*sorted(values, reverse=True)]
+
+
+def _principals(entries: list[Properties]) -> Value:
+    if any(_text(entry.get("type")) == "*" for entry in entries):
+        return "*"
+    return {_text(entry.get("type")): _one_or_all(_strings(entry.get("identifiers"))) for entry in entries}
+
+
+def _conditions(entries: list[Properties]) -> Properties:
+    conditions: dict[str, Properties] = {}
+    for entry in entries:
+        values = _strings(entry.get("values"))
+        value: Value = values[0] if len(values) == 1 else [*values]
+        conditions.setdefault(_text(entry.get("test")), {})[_text(entry.get("variable"))] = value
+    return {**conditions}
+
+
+def policy_document(arguments: Properties) -> Properties:
+    """The IAM document that the statements describe, in the order in which IAM's documentation writes its keys."""
+    statements: list[Value] = []
+    for entry in _objects(arguments.get("statements")):
+        statement: Properties = {}
+        if entry.get("sid"):
+            statement["Sid"] = entry["sid"]
+        statement["Effect"] = entry.get("effect") or "Allow"
+        for key, of in (("Action", "actions"), ("NotAction", "notActions"), ("Resource", "resources"),
+                        ("NotResource", "notResources")):  # fmt: skip
+            if entry.get(of):
+                statement[key] = _one_or_all(_strings(entry[of]))
+        for key, of in (("Principal", "principals"), ("NotPrincipal", "notPrincipals")):
+            if entry.get(of):
+                statement[key] = _principals(_objects(entry[of]))
+        if entry.get("conditions"):
+            statement["Condition"] = _conditions(_objects(entry["conditions"]))
+        statements.append(statement)
+    document: Properties = {"Version": arguments.get("version") or "2012-10-17"}
+    if arguments.get("policyId"):
+        document["Id"] = arguments["policyId"]
+    return {**document, "Statement": statements}
+
+
+def _policy_document(cloud: "Cloud", arguments: Properties) -> Properties:
+    document = policy_document(arguments)
+    for key in ("sourcePolicyDocuments", "overridePolicyDocuments"):
+        for source in _strings(arguments.get(key)):
+            merged = json.loads(source).get("Statement", [])
+            document["Statement"] = [*merged, *_objects(document["Statement"])]
+    text = json.dumps(document, indent=2)
+    return {
+        "id": str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)),
+        "json": text,
+        "minifiedJson": json.dumps(document, separators=(",", ":")),
+        "version": document["Version"],
+    }
+
+
+def _caller_identity(cloud: "Cloud", arguments: Properties) -> Properties:
+    account = cloud.settings.account
+    return {"id": account, "accountId": account, "arn": caller_arn(account), "userId": "AIDAREHEARSAL"}
+
+
+def _region(cloud: "Cloud", arguments: Properties) -> Properties:
+    region = _text(arguments.get("region")) or cloud.settings.region
+    endpoint = f"ec2.{region}.amazonaws.com"
+    return {"id": region, "name": region, "region": region, "description": "Rehearsal", "endpoint": endpoint}
+
+
+def _partition(cloud: "Cloud", arguments: Properties) -> Properties:
+    return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+def _availability_zones(cloud: "Cloud", arguments: Properties) -> Properties:
+    region = cloud.settings.region
+    letters = "abc"
+    return {
+        "id": region,
+        "region": region,
+        "names": [f"{region}{letter}" for letter in letters],
+        "zoneIds": [f"use1-az{number}" for number in range(1, 1 + len(letters))],
+        "groupNames": [f"{region}-zg-1"],
+        "state": "available",
+    }
+
+
+def _authorization_token(cloud: "Cloud", arguments: Properties) -> Properties:
+    password = cloud.settings.registry_password
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html: valid for 12 hours.
+    expires = datetime.now(UTC) + timedelta(hours=12)
+    return {
+        "id": cloud.settings.region,
+        "userName": "AWS",
+        "password": password,
+        "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+        "proxyEndpoint": f"https://{cloud.settings.registry}",
+        "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _cluster(cloud: "Cloud", arguments: Properties) -> Properties:
+    name = _text(arguments.get("name"))
+    found = cloud.find("aws:eks/cluster:Cluster", name)
+    if found is None:
+        raise ApiError("EKS", "DescribeCluster", "ResourceNotFoundException", f"No cluster found for name: {name}.", 404)
+    return {
+        **found.outputs,
+        "id": name,
+        "certificateAuthorities": [found.outputs["certificateAuthority"]],
+        "accessConfigs": [found.outputs["accessConfig"]],
+        "kubernetesNetworkConfigs": [found.outputs["kubernetesNetworkConfig"]],
+    }
+
+
+def _repository(cloud: "Cloud", arguments: Properties) -> Properties:
+    name = _text(arguments.get("name"))
+    found = cloud.find("aws:ecr/repository:Repository", name)
+    if found is None:
+        message = f"The repository with name '{name}' does not exist in the registry with id '{cloud.settings.account}'"
+        raise ApiError("ECR", "DescribeRepositories", "RepositoryNotFoundException", message)
+    return {**found.outputs, "id": name}
+
+
+def _parameter(cloud: "Cloud", arguments: Properties) -> Properties:
+    name = _text(arguments.get("name"))
+    found = cloud.find("aws:ssm/parameter:Parameter", name)
+    if found is not None:
+        return {**found.outputs, "id": name}
+    # Public parameters of AWS, such as that of the newest AMI, which is all that the stand-in knows of them.
+    if not name.startswith("/aws/service/"):
+        raise ApiError("SSM", "GetParameter", "ParameterNotFound", "")
+    value = _image_id(name)
+    arn = f"arn:aws:ssm:{cloud.settings.region}::parameter{name}"
+    return {"id": name, "name": name, "arn": arn, "type": "String", "version": 1, "value": value, "insecureValue": value}
+
+
+def _image_id(name: str) -> str:
+    return f"ami-{hashlib.sha256(name.encode()).hexdigest()[:17]}"
+
+
+def _image(cloud: "Cloud", arguments: Properties) -> Properties:
+    id = _image_id(json.dumps(arguments, sort_keys=True))
+    return {"id": id, "imageId": id, "arn": f"arn:aws:ec2:{cloud.settings.region}::image/{id}", "architecture": "x86_64"}
+
+
+def _addon_version(cloud: "Cloud", arguments: Properties) -> Properties:
+    kubernetes = _text(arguments.get("kubernetesVersion"))
+    return {**arguments, "id": arguments.get("addonName"), "version": f"v{kubernetes}.0-eksbuild.1"}
+
+
+FUNCTIONS: Final[Mapping[str, Callable[["Cloud", Properties], Properties]]] = {
+    "aws:ec2/getAmi:getAmi": _image,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
+    "aws:ecr/getRepository:getRepository": _repository,
+    "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
+    "aws:eks/getCluster:getCluster": _cluster,
+    "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:ssm/getParameter:getParameter": _parameter,
+}
+
+
+def invoke(cloud: "Cloud", token: str, arguments: Properties) -> Properties:
+    """The function's result, its arguments echoed. Raises `CloudError` for a function that is not in the table."""
+    function = FUNCTIONS.get(token)
+    if function is None:
+        raise CloudError(
+            f"the stand-in cloud does not answer {token}: write it into rehearsal/cloud/functions.py, which has "
+            + ", ".join(known.rpartition(":")[2] for known in sorted(FUNCTIONS))
+        )
+    return {**arguments, **function(cloud, arguments)}

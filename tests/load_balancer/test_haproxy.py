@@ -1,0 +1,222 @@
+"""The real HAProxy in front of small web servers on loopback. SMALLCASE_HAPROXY names the program."""
+
+import http.client
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rehearsal.load_balancer.configuration import Listener
+from rehearsal.load_balancer.haproxy import Haproxy, HaproxyError
+from rehearsal.load_balancer.ingress import Action, Answer, Forward, Model, Rule, Share
+from rehearsal.load_balancer.targets import Place
+
+pytestmark = pytest.mark.rehearsal
+ADDRESS: Final = "127.77.9.1"
+PORT: Final = 18080
+TO_GROUP: Final = Forward(shares=(Share(arn="one", weight=1),))
+
+
+@pytest.fixture
+def haproxy(tmp_path: Path) -> Iterator[Haproxy]:
+    binary = os.environ.get("SMALLCASE_HAPROXY")
+    assert binary, "SMALLCASE_HAPROXY must name the haproxy program"
+    running = Haproxy(Path(binary), tmp_path)
+    yield running
+    running.stop()
+
+
+class Pod:
+    """A web server that answers with its name, or with what it got."""
+
+    def __init__(self, name: str) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = 65536
+
+            def do_GET(self) -> None:
+                if self.path == "/slow":
+                    time.sleep(0.5)
+                body = str(self.headers).encode() if self.path == "/headers" else name.encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+                pass
+
+        self._server = ThreadingHTTPServer(("127.77.9.2", 0), Handler)
+        self._server.daemon_threads = True
+        self.place = Place(address="127.77.9.2", port=self._server.server_port)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def pods() -> Iterator[tuple[Pod, Pod]]:
+    both = Pod("a"), Pod("b")
+    yield both
+    for pod in both:
+        pod.stop()
+
+
+def listener(default: Action = TO_GROUP, *rules: Rule, address: str = ADDRESS) -> Listener:
+    model = Model(
+        ingress=("smallcase-blue", address),
+        internal=False,
+        ports=(PORT,),
+        rules=rules,
+        default=default,
+        groups=(),
+        warnings=(),
+    )
+    return Listener(model=model, address=address)
+
+
+def get(path: str = "/", host: str = "x.test") -> tuple[int, str]:
+    connection = http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_group_without_targets_is_answered_with_503(haproxy: Haproxy) -> None:
+    haproxy.apply([listener()], {"one": {}})
+    assert get()[0] == 503
+
+
+def test_targets_come_and_go_without_a_reload(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    a, b = pods
+    assert haproxy.apply([listener()], {"one": {}})
+    assert not haproxy.apply([listener()], {"one": {a.place: True, b.place: False}})
+    assert {get()[1] for _ in range(10)} == {"a"}
+    assert not haproxy.apply([listener()], {"one": {b.place: True}})
+    assert {get()[1] for _ in range(10)} == {"b"}
+
+
+def test_a_request_on_a_draining_target_finishes_and_no_new_one_goes_there(
+    haproxy: Haproxy, pods: tuple[Pod, Pod]
+) -> None:
+    a, b = pods
+    haproxy.apply([listener()], {"one": {a.place: True}})
+    answers: list[tuple[int, str]] = []
+    slow = threading.Thread(target=lambda: answers.append(get("/slow")))
+    slow.start()
+    time.sleep(0.2)
+    haproxy.apply([listener()], {"one": {a.place: False, b.place: True}})
+    assert {get()[1] for _ in range(10)} == {"b"}
+    slow.join(5)
+    assert answers == [(200, "a")]
+
+
+def test_a_target_that_refuses_is_a_502_and_is_not_hidden_by_another(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    a, b = pods
+    b.stop()
+    haproxy.apply([listener()], {"one": {a.place: True, b.place: True}})
+    assert {get()[0] for _ in range(10)} == {200, 502}
+
+
+def test_requests_are_shared_by_weight(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    a, b = pods
+    shares = Forward(shares=(Share(arn="one", weight=20), Share(arn="two", weight=80)))
+    haproxy.apply([listener(shares)], {"one": {a.place: True}, "two": {b.place: True}})
+    counts = Counter(get()[1] for _ in range(400))
+    assert 40 <= counts["a"] <= 130
+    assert counts["a"] + counts["b"] == 400
+
+
+def test_host_and_path_decide(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    def answer(status: int, host: str, path: str, path_type: str) -> Rule:
+        return Rule(host=host, path=path, path_type=path_type, action=Answer(status=status, body='it\'s { "so" }'))
+
+    haproxy.apply(
+        [
+            listener(
+                TO_GROUP,
+                answer(410, "", "/exact", "Exact"),
+                answer(411, "a.test", "/api", "Prefix"),
+                answer(412, "*.b.test", "/", "Prefix"),
+                answer(413, "", "/img/*.p?g", "ImplementationSpecific"),
+            )
+        ],
+        {"one": {pods[0].place: True}},
+    )
+    assert get("/exact?q=1") == (410, 'it\'s { "so" }')
+    assert get("/exact/")[0] == 200
+    assert [get(path, "A.test:80")[0] for path in ("/api", "/api/x", "/apix")] == [411, 411, 200]
+    assert [get("/", host)[0] for host in ("x.b.test", "b.test")] == [412, 200]
+    assert [get(path)[0] for path in ("/img/a.png", "/img/a.gif")] == [413, 200]
+
+
+def test_the_pod_learns_where_the_request_came_from(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    haproxy.apply([listener()], {"one": {pods[0].place: True}})
+    _, headers = get("/headers")
+    assert "X-Forwarded-For: 127." in headers.title().replace("X-forwarded-for", "X-Forwarded-For")
+    lines = dict(line.lower().split(": ", 1) for line in headers.splitlines() if line)
+    assert lines["x-forwarded-proto"] == "http"
+    assert lines["x-forwarded-port"] == str(PORT)
+    assert lines["x-amzn-trace-id"].startswith("root=1-")
+    assert len(lines["x-amzn-trace-id"]) == len("root=1-") + 8 + 1 + 24
+
+
+def test_another_load_balancer_coming_and_going_loses_no_request(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    groups = {"one": {pods[0].place: True, pods[1].place: True}}
+    haproxy.apply([listener()], groups)
+    statuses: Counter[int] = Counter()
+    stopping = threading.Event()
+
+    def client() -> None:
+        connection = http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
+        while not stopping.is_set():
+            try:
+                connection.request("GET", "/")
+                response = connection.getresponse()
+                response.read()
+                statuses[response.status] += 1
+            except (OSError, http.client.HTTPException):
+                statuses[0] += 1
+                connection.close()
+
+    clients = [threading.Thread(target=client) for _ in range(4)]
+    for thread in clients:
+        thread.start()
+    for round_ in range(6):
+        others = [listener(address=f"127.77.9.{10 + round_}")] if round_ % 2 == 0 else []
+        assert haproxy.apply([listener(), *others], groups)
+        time.sleep(0.1)
+    stopping.set()
+    for thread in clients:
+        thread.join(5)
+    assert set(statuses) == {200}
+    assert statuses[200] > 100
+
+
+def test_a_haproxy_that_died_is_started_again_with_its_targets(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+    haproxy.apply([listener()], {"one": {pods[0].place: True}})
+    assert haproxy._process is not None  # pyright: ignore[reportPrivateUsage]
+    haproxy._process.kill()  # pyright: ignore[reportPrivateUsage]
+    haproxy._process.wait(5)  # pyright: ignore[reportPrivateUsage]
+    assert haproxy.apply([listener()], {"one": {pods[0].place: True}})
+    assert get() == (200, "a")
+
+
+def test_an_address_that_is_taken_is_an_error_that_names_it(haproxy: Haproxy, tmp_path: Path) -> None:
+    with (
+        ThreadingHTTPServer((ADDRESS, PORT), BaseHTTPRequestHandler),
+        pytest.raises(HaproxyError, match=rf"{ADDRESS}:{PORT}"),
+    ):
+        haproxy.apply([listener()], {"one": {}})
+    assert (tmp_path / "haproxy.cfg").exists()

@@ -1,0 +1,67 @@
+"""The private namespaces: everything inside ends at once, and nothing that is not ours is ever taken for ours."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from rehearsal.node.namespace import Namespace, Process, read_process, start_time
+
+
+def test_a_process_is_known_by_its_start_time_too() -> None:
+    started = start_time(os.getpid())
+    assert started is not None
+    assert Process(pid=os.getpid(), started=started).alive()
+    assert not Process(pid=os.getpid(), started=started + 1).alive()
+
+
+def test_a_process_that_has_ended_is_gone_although_nobody_asked_for_its_status() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        deadline = time.monotonic() + 5
+        while start_time(ended.pid) is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert start_time(ended.pid) is None
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "1", "999999999 1", "1 1"])
+def test_a_record_that_names_no_living_process_names_nobody(tmp_path: Path, content: str) -> None:
+    record = tmp_path / "record"
+    record.write_text(content)
+    assert read_process(record) is None
+
+
+def test_a_record_that_is_missing_names_nobody(tmp_path: Path) -> None:
+    assert read_process(tmp_path / "none") is None
+    assert Namespace.find(tmp_path / "none") is None
+
+
+@pytest.mark.rehearsal
+def test_everything_inside_ends_with_the_namespace_and_its_mounts_are_never_seen_outside(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    waiter = tmp_path / "waiter"
+    waiter.write_text("#!/bin/sh\nexec sleep 300\n")
+    waiter.chmod(0o755)
+    namespace = Namespace.create(tmp_path / "record", waiter, [hidden])
+    try:
+        inside = namespace.start(
+            tmp_path / "inside",
+            ["sh", "-c", f"echo $$; touch {hidden}/made-inside; (setsid sleep 300 &); exec sleep 300"],
+            os.environ,
+            tmp_path / "log",
+        )
+        deadline = time.monotonic() + 5
+        while not (tmp_path / "log").read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert inside.alive()
+        assert int((tmp_path / "log").read_text()) != inside.pid, "it has a process id of its own inside"
+        assert Namespace.find(tmp_path / "record") == namespace
+        assert list(hidden.iterdir()) == []
+        assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+    finally:
+        namespace.destroy()
+    assert not inside.alive()
+    assert Namespace.find(tmp_path / "record") is None
+    assert not namespace.holder.alive()

@@ -1,0 +1,39 @@
+"""What a user sees of a long step, and of an error."""
+
+import io
+import time
+
+import pytest
+
+from rehearsal.progress import Progress, RehearsalError, exit_code
+
+
+def test_a_long_step_is_never_silent_where_there_is_no_terminal() -> None:
+    said = io.StringIO()
+
+    with Progress(said, still_every=0.05).step("building"):
+        time.sleep(0.2)
+
+    lines = said.getvalue().splitlines()
+    assert lines[0] == "building …"
+    assert any("still building" in line for line in lines)
+    assert lines[-1].startswith("✓ building 0.2 s")
+
+
+def test_a_step_that_fails_is_marked_and_its_error_goes_on() -> None:
+    said = io.StringIO()
+
+    with pytest.raises(ValueError, match="broken"), Progress(said).step("building"):
+        raise ValueError("broken")
+
+    assert said.getvalue().splitlines()[-1].startswith("✗ building")
+
+
+def test_an_error_shows_its_message_and_the_way_out_without_a_stack_trace() -> None:
+    said = io.StringIO()
+
+    def command() -> None:
+        raise RehearsalError("Port [6443] is taken.", "End what listens there.")
+
+    assert exit_code(Progress(said), command) == 1
+    assert said.getvalue() == "error: Port [6443] is taken.\nEnd what listens there.\n"

@@ -1,5 +1,6 @@
 """The stand-in cloud as a whole: the node, the stand-ins for what only AWS has, and what the program is told of them."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -50,7 +51,7 @@ def start(progress: Progress) -> Standing:
         node=running,
         overlay=overlay(chart, running.base_image),
         variables=surroundings.variables(
-            os.environ, programs=[*pulumi.directories, running.tools.kubernetes], pulumi_home=pulumi.home
+            os.environ, programs=[pulumi.directory, running.tools.kubernetes], pulumi_home=pulumi.home
         ),
     )
 
@@ -66,7 +67,7 @@ def _spawn_cloud(running: Node, progress: Progress) -> None:
         f"--registry={places.REGISTRY}",
         f"--registry-password-file={files.registry_password}",
     ]
-    running.spawn("cloud", argv, _PYTHON_PATH, listens(places.EKS_PROVIDER), progress)
+    running.spawn("cloud", argv, _code(), listens(places.EKS_PROVIDER), progress)
 
 
 def _spawn_load_balancer(running: Node, progress: Progress) -> None:
@@ -80,14 +81,19 @@ def _spawn_load_balancer(running: Node, progress: Progress) -> None:
         f"--certificate={files.webhook_certificate}",
         f"--key={files.webhook_key}",
     ]
-    running.spawn("load-balancer", argv, _PYTHON_PATH, listens(places.WEBHOOK), progress)
+    running.spawn("load-balancer", argv, _code(), listens(places.WEBHOOK), progress)
 
 
 def _python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-_PYTHON_PATH: Final = {"PYTHONPATH": str(CHECKOUT)}
+def _code() -> dict[str, str]:
+    """Where the stand-ins' code is, and which: one that runs older code than the checkout's is started anew."""
+    digest = hashlib.sha256()
+    for path in sorted((CHECKOUT / "rehearsal").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return {"PYTHONPATH": str(CHECKOUT), "SMALLCASE_CODE": digest.hexdigest()[:16]}
 
 
 def empty_cache(progress: Progress) -> None:

@@ -93,8 +93,9 @@ class Cluster(pulumi.ComponentResource):
             # Pods need the routes for as long as the cluster lives, and the component looks them up at run time.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network, logs]),
         )
-        self.name = cluster.eks_cluster.apply(lambda resource: resource.name)
         self.kubeconfig = cluster.kubeconfig_json
+        # Known once the cluster answers, and not before: whoever uses the name means the cluster.
+        self.name = self.kubeconfig.apply(lambda _: args.name)
         self.oidc_provider_arn = cluster.oidc_provider_arn
         self.oidc_issuer = cluster.oidc_issuer
         self.register_outputs({"name": self.name})

@@ -18,7 +18,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rehearsal.cloud", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="JSON file that keeps the account")
     parser.add_argument("--server", default=f"https://{API_SERVER}", help="address of the Kubernetes API server")
-    parser.add_argument("--certificate-authority", type=Path, required=True, help="PEM file that the API server is signed by")
+    parser.add_argument(
+        "--certificate-authority", type=Path, required=True, help="PEM file that the API server is signed by"
+    )
     parser.add_argument("--registry", default=str(REGISTRY), help="what a repository's address starts with")
     parser.add_argument("--registry-password-file", type=Path, help="file with the registry's password")
     parser.add_argument("--faults", type=Path, help="JSON file of calls that are to fail; read again when it changes")
@@ -43,7 +45,7 @@ def main() -> int:
     except PortTakenError as error:
         print(error, file=sys.stderr)
         return 1
-    logging.info("aws on %s, eks on %s", AWS_PROVIDER, EKS_PROVIDER)
+    logging.getLogger("rehearsal.cloud").info("aws on %s, eks on %s", AWS_PROVIDER, EKS_PROVIDER)
     ended.wait()
     for server in servers:
         server.stop(grace=1).wait()

@@ -1,5 +1,8 @@
 """The state of one stand-in AWS account, and the calls that change it."""
 
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A001, A002
+
 import base64
 import copy
 import hashlib
@@ -26,8 +29,9 @@ from rehearsal.places import ACCOUNT, REGION
 class Settings:
     """What the account's resources say of the world outside: where the cluster and the registry really are.
 
-    `certificate_authority` is the PEM text of the authority that signed the API server's certificate; `registry` is what the
-    address of a repository starts with; the registry's password is what `getAuthorizationToken` hands out.
+    `certificate_authority` is the PEM text of the authority that signed the API server's certificate; `registry` is
+    what the address of a repository starts with; the registry's password is what `getAuthorizationToken` hands out.
+    `directory` is where the relative paths of build contexts start.
     """
 
     account: str = ACCOUNT
@@ -35,6 +39,7 @@ class Settings:
     server: str = "https://0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com"
     certificate_authority: str = "stand-in"
     registry: str = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+    directory: Path = Path()
     registry_password: str = field(default="stand-in", repr=False)
 
 
@@ -50,7 +55,9 @@ class HalfWayError(Exception):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What a change of inputs means: `kinds` maps a property path to ADD, DELETE or UPDATE; `replaces` are those that replace."""
+    """What a change of inputs means: `kinds` maps a property path to ADD, DELETE or UPDATE; `replaces` are those that
+    replace.
+    """
 
     kinds: Mapping[str, str]
     replaces: frozenset[str]
@@ -67,11 +74,13 @@ class _Inputs(dict[str, Value]):
 class Cloud:
     """One account: resources by type and id, safe to use from several threads.
 
-    With a `state` file, every change is written to it before the call returns, and a new `Cloud` on the same file goes on
-    from there.
+    With a `state` file, every change is written to it before the call returns, and a new `Cloud` on the same file
+    goes on from there.
     """
 
-    def __init__(self, settings: Settings | None = None, state: Path | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, state: Path | None = None, faults: Faults | None = None
+    ) -> None:
         self.settings: Final = settings or Settings()
         self.faults: Final = faults or Faults()
         self._state = state
@@ -100,11 +109,12 @@ class Cloud:
         type: str,
         name: str,
         inputs: Properties,
+        *,
         previous: Properties | None = None,
         seed: bytes = b"",
         default_tags: Mapping[str, str] | None = None,
     ) -> Properties:
-        """The inputs with what the provider fills in: a physical name where none is given, and the provider's default tags.
+        """The inputs with what the provider fills in: a physical name, and the provider's default tags.
 
         A name is made of the logical name and seven digits, which stay the same for as long as the resource lives.
         """
@@ -144,7 +154,7 @@ class Cloud:
             if type.startswith("aws:"):
                 rules.check_create(self, type, inputs)
             if type.startswith("docker-build:"):
-                rules.check_push(self, inputs, images.digest(inputs))
+                rules.check_push(self, inputs, images.digest(inputs, self.settings.directory))
             resource = self._made(type, name, copy.deepcopy(inputs))
             self._keep(resource)
             if fault is not None:
@@ -162,9 +172,13 @@ class Cloud:
             old = self.find(type, id)
             if old is None:
                 kind = kind_of(type)
-                raise ApiError(kind.service, f"Update{kind.operation}", "NotFoundException", f"{id} does not exist", 404)
+                raise ApiError(
+                    kind.service, f"Update{kind.operation}", "NotFoundException", f"{id} does not exist", 404
+                )
             if type.startswith("aws:"):
-                rules.check_update(self, type, id, inputs)
+                rules.check_update(self, type, inputs)
+            if type.startswith("docker-build:"):
+                rules.check_push(self, inputs, images.digest(inputs, self.settings.directory))
             outputs = self._outputs(type, id, old.digits, copy.deepcopy(inputs))
             resource = Resource(type=type, id=id, name=old.name, digits=old.digits, inputs=inputs, outputs=outputs)
             self._keep(resource)
@@ -196,7 +210,9 @@ class Cloud:
         """What an update from `old` to `new` inputs would do; `outputs` are the resource's as the stack knows them."""
         kinds = dict(differences(old, new))
         if type.startswith("docker-build:"):
-            return Difference(kinds=kinds | images.difference(new, outputs), replaces=frozenset())
+            return Difference(
+                kinds=kinds | images.difference(new, outputs, self.settings.directory), replaces=frozenset()
+            )
         immutable = kubernetes_objects.replaces(type) if type.startswith("kubernetes:") else kind_of(type).replaces
         return Difference(
             kinds=kinds,
@@ -225,7 +241,12 @@ class Cloud:
                 generation += 1
                 continue
             return Resource(
-                type=type, id=id, name=name, digits=digits, inputs=inputs, outputs=self._outputs(type, id, digits, inputs)
+                type=type,
+                id=id,
+                name=name,
+                digits=digits,
+                inputs=inputs,
+                outputs=self._outputs(type, id, digits, inputs),
             )
 
     def _identity(self, kind: Kind, digits: str, inputs: Properties) -> str:
@@ -237,7 +258,7 @@ class Cloud:
         if type.startswith("kubernetes:"):
             return kubernetes_objects.outputs(type, inputs, digits)
         if type.startswith("docker-build:"):
-            return images.outputs(inputs)
+            return images.outputs(inputs, self.settings.directory)
         kind = kind_of(type)
         terms = self._terms(kind, digits, inputs) | {"id": id}
         terms["arn"] = kind.arn.format_map(terms)
@@ -298,5 +319,3 @@ def _all_unknown(value: Value) -> Value:
     if isinstance(value, list):
         return UNKNOWN
     return UNKNOWN if isinstance(value, str) and "{" in value else value
-
-

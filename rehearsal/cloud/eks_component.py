@@ -1,16 +1,17 @@
 """The component `eks:index:Cluster` as pulumi-eks 4.4.0 has it, made of its own children.
 
-The real component registers the EKS cluster, its role, add-ons, access entries, OIDC provider and Fargate profile with the
-engine, which creates them through the `aws` provider. So does this one: the order of a destroy, the references between
-resources and what AWS refuses are then the engine's and the account's business here as well.
+The real component registers the EKS cluster, its role, add-ons, access entries, OIDC provider and Fargate profile
+with the engine, which creates them through the `aws` provider. So does this one: the order of a destroy, the
+references between resources and what AWS refuses are then the engine's and the account's business here as well.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, final
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A001, A002
 
-from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol, final
 
 from rehearsal.cloud.properties import (
     RESOURCE_REFERENCE,
@@ -18,35 +19,17 @@ from rehearsal.cloud.properties import (
     UNKNOWN,
     Properties,
     Value,
-    from_struct,
     has_unknown,
-    to_struct,
     without_signatures,
 )
 
 TYPE: Final = "eks:index:Cluster"
 
-_ASSUME_ROLE: Final = '{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{}"}},"Action":"sts:AssumeRole"}}]}}'
-_PROPERTIES: Final = (
-    "accessConfig", "arn", "certificateAuthority", "createdAt", "endpoint", "identities", "kubernetesNetworkConfig", "name",
-    "platformVersion", "roleArn", "status", "version", "vpcConfig",
-)  # fmt: skip
 
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Construction:
-    """What the engine asks for: the component's name, inputs and options, and how to reach the engine."""
-
-    name: str
-    inputs: Properties
-    parent: str
-    region: str
-    account: str
-    monitor: resource_pb2_grpc.ResourceMonitorStub
-    providers: Mapping[str, str] = field(default_factory=dict[str, str])
-    dependencies: tuple[str, ...] = ()
-    protect: bool = False
+def _trust(service: str) -> str:
+    """The trust policy that lets one AWS service assume a role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @final
@@ -68,6 +51,29 @@ class Child:
             else:
                 return UNKNOWN
         return value
+
+
+class Monitor(Protocol):
+    """Where resources are registered: the engine, or in unit tests the account itself."""
+
+    def register(
+        self, type: str, name: str, inputs: Properties, *, parent: str, custom: bool, after: Iterable[str]
+    ) -> Child: ...
+
+    def register_outputs(self, urn: str, outputs: Properties) -> None: ...
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Construction:
+    """What a program asks for: the component's name, inputs and parent, and what it depends on."""
+
+    name: str
+    inputs: Properties
+    parent: str
+    region: str
+    account: str
+    dependencies: tuple[str, ...] = ()
 
 
 def kubeconfig(endpoint: Value, authority: Value, name: Value, region: str, options: Properties) -> Properties:
@@ -115,8 +121,9 @@ def _given(inputs: Properties, **names: str) -> Properties:
 class ClusterComponent:
     """Registers the component and its children, and collects its outputs."""
 
-    def __init__(self, construction: Construction) -> None:
+    def __init__(self, construction: Construction, monitor: Monitor) -> None:
         self._asked = construction
+        self._monitor = monitor
         self._inputs: Properties = {key: without_signatures(value) for key, value in construction.inputs.items()}
         self._urn = ""
         self._role_urns: tuple[str, ...] = ()
@@ -124,18 +131,8 @@ class ClusterComponent:
     def construct(self) -> tuple[str, Properties]:
         """The component's URN and outputs."""
         asked, name = self._asked, self._asked.name
-        self._urn = asked.monitor.RegisterResource(
-            resource_pb2.RegisterResourceRequest(
-                type=TYPE,
-                name=name,
-                parent=asked.parent,
-                custom=False,
-                dependencies=asked.dependencies,
-                providers=asked.providers,
-                protect=asked.protect,
-                supportsPartialValues=True,
-                acceptResources=True,
-            )
+        self._urn = self._monitor.register(
+            TYPE, name, {}, parent=asked.parent, custom=False, after=asked.dependencies
         ).urn
         role = self._role()
         cluster = self._cluster(role)
@@ -157,32 +154,14 @@ class ClusterComponent:
             outputs["fargateProfileId"] = profile.id
             outputs["fargateProfileStatus"] = profile.output("status")
         self._addons(cluster, profile)
-        asked.monitor.RegisterResourceOutputs(
-            resource_pb2.RegisterResourceOutputsRequest(urn=self._urn, outputs=to_struct(outputs))
-        )
+        self._monitor.register_outputs(self._urn, outputs)
         return self._urn, outputs
 
-    def _child(self, type: str, name: str, inputs: Properties, after: Iterable[str] = (), parent: str = "") -> Child:
-        answer = self._asked.monitor.RegisterResource(
-            resource_pb2.RegisterResourceRequest(
-                type=type,
-                name=name,
-                parent=parent or self._urn,
-                custom=True,
-                object=to_struct(inputs),
-                dependencies=[*after],
-                provider=self._asked.providers.get("aws", ""),
-                protect=self._asked.protect,
-                acceptSecrets=True,
-                acceptResources=True,
-                supportsPartialValues=True,
-            )
-        )
-        outputs = {key: without_signatures(value) for key, value in from_struct(answer.object).items()}
-        return Child(urn=answer.urn, id=answer.id or UNKNOWN, outputs=outputs)
+    def _child(self, type: str, name: str, inputs: Properties, after: Iterable[str] = ()) -> Child:
+        return self._monitor.register(type, name, inputs, parent=self._urn, custom=True, after=after)
 
     def _service_role(self, name: str, service: str, policies: Iterable[str]) -> Child:
-        role = self._child("aws:iam/role:Role", f"{name}-role", {"assumeRolePolicy": _ASSUME_ROLE.format(service)})
+        role = self._child("aws:iam/role:Role", f"{name}-role", {"assumeRolePolicy": _trust(service)})
         for policy in policies:
             self._child(
                 "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
@@ -265,7 +244,11 @@ class ClusterComponent:
                     self._child(
                         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
                         f"{name}-{policy_key}",
-                        {**of, "principalArn": principal, **_given(policy, policyArn="policyArn", accessScope="accessScope")},
+                        {
+                            **of,
+                            "principalArn": principal,
+                            **_given(policy, policyArn="policyArn", accessScope="accessScope"),
+                        },
                         after=(registered.urn,),
                     )
 

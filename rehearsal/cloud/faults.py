@@ -1,5 +1,8 @@
 """Failures on order: which calls to the stand-in cloud fail, and how."""
 
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A002
+
 import json
 import threading
 from dataclasses import dataclass
@@ -17,8 +20,8 @@ THROTTLING = "api error ThrottlingException: Rate exceeded"
 class Fault:
     """Calls of one operation on one type that fail with a message.
 
-    `skip` calls succeed first, then `times` calls fail. `when` says whether the call fails before it changes anything, or
-    after it: then the resource exists, half-way, and the engine is told so.
+    `skip` calls succeed first, then `times` calls fail. `when` says whether the call fails before it changes
+    anything, or after it: then the resource exists, half-way, and the engine is told so.
     """
 
     type: str

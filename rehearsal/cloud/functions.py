@@ -1,5 +1,10 @@
 """The provider functions that the stand-in answers (`aws.get_caller_identity` and its like)."""
 
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A001
+# The protocol gives every method its request and context, the table gives every function the account.
+# ruff: noqa: ARG001
+
 import base64
 import hashlib
 import json
@@ -132,7 +137,9 @@ def _cluster(cloud: "Cloud", arguments: Properties) -> Properties:
     name = _text(arguments.get("name"))
     found = cloud.find("aws:eks/cluster:Cluster", name)
     if found is None:
-        raise ApiError("EKS", "DescribeCluster", "ResourceNotFoundException", f"No cluster found for name: {name}.", 404)
+        raise ApiError(
+            "EKS", "DescribeCluster", "ResourceNotFoundException", f"No cluster found for name: {name}.", 404
+        )
     return {
         **found.outputs,
         "id": name,
@@ -161,7 +168,15 @@ def _parameter(cloud: "Cloud", arguments: Properties) -> Properties:
         raise ApiError("SSM", "GetParameter", "ParameterNotFound", "")
     value = _image_id(name)
     arn = f"arn:aws:ssm:{cloud.settings.region}::parameter{name}"
-    return {"id": name, "name": name, "arn": arn, "type": "String", "version": 1, "value": value, "insecureValue": value}
+    return {
+        "id": name,
+        "name": name,
+        "arn": arn,
+        "type": "String",
+        "version": 1,
+        "value": value,
+        "insecureValue": value,
+    }
 
 
 def _image_id(name: str) -> str:
@@ -170,7 +185,12 @@ def _image_id(name: str) -> str:
 
 def _image(cloud: "Cloud", arguments: Properties) -> Properties:
     id = _image_id(json.dumps(arguments, sort_keys=True))
-    return {"id": id, "imageId": id, "arn": f"arn:aws:ec2:{cloud.settings.region}::image/{id}", "architecture": "x86_64"}
+    return {
+        "id": id,
+        "imageId": id,
+        "arn": f"arn:aws:ec2:{cloud.settings.region}::image/{id}",
+        "architecture": "x86_64",
+    }
 
 
 def _addon_version(cloud: "Cloud", arguments: Properties) -> Properties:

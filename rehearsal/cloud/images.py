@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from rehearsal.cloud.properties import Properties, Value
+from rehearsal.cloud.refusal import CloudError
 
 COMPUTED: Final = ("contextHash", "digest", "ref")
 
@@ -15,11 +16,17 @@ def _location(value: Value) -> str:
     return location if isinstance(location, str) else ""
 
 
-def context_hash(inputs: Properties) -> str:
-    """A digest of the names and contents of the build context and of the Dockerfile."""
+def context_hash(inputs: Properties, directory: Path) -> str:
+    """A digest of the names and contents of the build context and of the Dockerfile; relative paths start at
+    `directory`.
+
+    Raises `CloudError` where either does not exist.
+    """
     digest = hashlib.sha256()
-    roots = [root for key in ("context", "dockerfile") if (root := _location(inputs.get(key)))]
-    for root in map(Path, roots):
+    locations = (_location(inputs.get(key)) for key in ("context", "dockerfile"))
+    for root in (directory / location for location in locations if location):
+        if not root.exists():
+            raise CloudError(f"the build context has no {root}: no such file or directory")
         files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
         for path in files:
             if "__pycache__" not in path.parts:
@@ -27,21 +34,22 @@ def context_hash(inputs: Properties) -> str:
     return digest.hexdigest()
 
 
-def digest(inputs: Properties) -> str:
+def digest(inputs: Properties, directory: Path) -> str:
     """What the image would be: the context and the build's arguments. Tags and passwords do not change it."""
     build = {key: inputs.get(key) for key in ("buildArgs", "labels", "platforms", "target")}
-    return "sha256:" + hashlib.sha256((context_hash(inputs) + json.dumps(build, sort_keys=True)).encode()).hexdigest()
+    content = context_hash(inputs, directory) + json.dumps(build, sort_keys=True)
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
 
-def outputs(inputs: Properties) -> Properties:
+def outputs(inputs: Properties, directory: Path) -> Properties:
     tags = inputs.get("tags")
     first = tags[0] if isinstance(tags, list) and tags else ""
-    image = digest(inputs)
+    image = digest(inputs, directory)
     pushed = bool(inputs.get("push") or inputs.get("exports"))
     ref = f"{first}@{image}" if isinstance(first, str) and first and pushed else image
-    return {**inputs, "contextHash": context_hash(inputs), "digest": image, "ref": ref}
+    return {**inputs, "contextHash": context_hash(inputs, directory), "digest": image, "ref": ref}
 
 
-def difference(new: Properties, outputs: Properties) -> dict[str, str]:
+def difference(new: Properties, outputs: Properties, directory: Path) -> dict[str, str]:
     """A changed context changes the image even where no input did."""
-    return {} if context_hash(new) == outputs.get("contextHash") else {"contextHash": "UPDATE"}
+    return {} if context_hash(new, directory) == outputs.get("contextHash") else {"contextHash": "UPDATE"}

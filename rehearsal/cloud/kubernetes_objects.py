@@ -1,6 +1,11 @@
-"""Objects of the `kubernetes` provider without a cluster. For tests only: the rehearsal has the real provider and cluster."""
+"""Objects of the `kubernetes` provider without a cluster. For tests only: the rehearsal has the real provider and
+cluster.
+"""
 
-from typing import Final, cast
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A002
+
+from typing import Final
 
 from rehearsal.cloud.properties import UNKNOWN, Properties, merged_properties
 
@@ -33,7 +38,7 @@ def check(type: str, name: str, inputs: Properties, previous: Properties, suffix
     named = {**metadata, "name": metadata.get("name") or _metadata(previous).get("name") or f"{name}-{suffix}"}
     if _kind(type) not in _CLUSTER_WIDE:
         named.setdefault("namespace", "default")
-    return {**inputs, "metadata": cast(Properties, named)}
+    return {**inputs, "metadata": named}
 
 
 def identity(type: str, inputs: Properties) -> str:
@@ -52,7 +57,12 @@ def replaces(type: str) -> frozenset[str]:
 
 def outputs(type: str, inputs: Properties, digits: str) -> Properties:
     if _is_release(type):
-        status: Properties = {"status": "deployed", "revision": 1, "name": inputs.get("name"), "namespace": inputs.get("namespace")}
+        status: Properties = {
+            "status": "deployed",
+            "revision": 1,
+            "name": inputs.get("name"),
+            "namespace": inputs.get("namespace"),
+        }
         return {**inputs, "status": status, "resourceNames": {}}
     octet = 1 + int(digits[:4], 16) % 254
     spec = inputs.get("spec")
@@ -62,7 +72,9 @@ def outputs(type: str, inputs: Properties, digits: str) -> Properties:
         "Namespace": {"status": {"phase": "Active"}},
         "Service": {"spec": {"clusterIP": f"172.20.77.{octet}", "type": "ClusterIP"}, "status": {"loadBalancer": {}}},
         "Deployment": {"status": {"replicas": ready, "readyReplicas": ready, "availableReplicas": ready}},
-        "Ingress": {"status": {"loadBalancer": {"ingress": [{"hostname": f"k8s-{digits[:10]}.us-east-1.elb.amazonaws.com"}]}}},
+        "Ingress": {
+            "status": {"loadBalancer": {"ingress": [{"hostname": f"k8s-{digits[:10]}.us-east-1.elb.amazonaws.com"}]}}
+        },
     }
     uid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
     below: Properties = {"metadata": {"uid": uid, "resourceVersion": "1"}, **added.get(_kind(type), {})}

@@ -6,15 +6,15 @@ from typing import Final, TypeAlias, cast
 
 from google.protobuf import json_format, struct_pb2
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 Properties: TypeAlias = dict[str, Value]
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What a preview says in place of a value that only the update will know (`plugin.UnknownStringValue` of the engine)."""
+"""What a preview says in place of a value that only the update will know (the engine's `UnknownStringValue`)."""
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 """The key that tells a special value of the protocol from a plain object (`resource.SigKey` of the engine)."""
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (a marker of the protocol)
 RESOURCE_REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
@@ -58,7 +58,9 @@ def merged_properties(below: Properties, above: Properties) -> Properties:
 
 
 def differences(old: Value, new: Value, path: str = "") -> Iterator[tuple[str, str]]:
-    """Paths as the engine writes them (`a.b[0]`) with `ADD`, `DELETE` or `UPDATE`; an unknown differs from everything."""
+    """Paths as the engine writes them (`a.b[0]`) with `ADD`, `DELETE` or `UPDATE`; an unknown differs from
+    everything.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
             below = f"{path}.{key}" if path else key

@@ -12,7 +12,8 @@ class ApiError(Exception):
 
     def __init__(self, service: str, operation: str, code: str, message: str, status: int = 400) -> None:
         super().__init__(
-            f"operation error {service}: {operation}, https response error StatusCode: {status}, api error {code}: {message}"
+            f"operation error {service}: {operation}, https response error StatusCode: {status}, "
+            f"api error {code}: {message}"
         )
         self.code = code
         self.message = message

@@ -9,7 +9,8 @@ from rehearsal.cloud.properties import Properties
 @final
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """What the account keeps: Pulumi's type token, the physical id, the name it was asked for under, inputs and outputs.
+    """What the account keeps: Pulumi's type token, the physical id, the name it was asked for under, inputs and
+    outputs.
 
     `digits` are 64 hexadecimal digits from which the resource's made-up ids derive.
     """

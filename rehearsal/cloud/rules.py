@@ -1,7 +1,13 @@
 """What AWS's API refuses at once, in its own words.
 
-Only what the API checks in the call itself. What AWS accepts and what fails later is refused by the program's own settings.
+Only what the API checks in the call itself. What AWS accepts and what fails later is refused by the program's own
+settings.
 """
+
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A001, A002
+# The protocol gives every method its request and context, the table gives every function the account.
+# ruff: noqa: ARG001
 
 import ipaddress
 import json
@@ -191,7 +197,10 @@ def _check_security_group(cloud: "Cloud", inputs: Properties) -> None:
 def _check_route(cloud: "Cloud", inputs: Properties) -> None:
     destination = _text(inputs, "destinationCidrBlock")
     for other in cloud.of("aws:ec2/route:Route"):
-        if (other.text("routeTableId"), other.text("destinationCidrBlock")) == (_text(inputs, "routeTableId"), destination):
+        if (other.text("routeTableId"), other.text("destinationCidrBlock")) == (
+            _text(inputs, "routeTableId"),
+            destination,
+        ):
             raise ApiError(
                 "EC2", "CreateRoute", "RouteAlreadyExists", f"The route identified by {destination} already exists."
             )
@@ -322,7 +331,8 @@ def _check_access_entry(cloud: "Cloud", inputs: Properties) -> None:
             "EKS",
             "CreateAccessEntry",
             "InvalidRequestException",
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
+            "The cluster's authentication mode must be set to one of "
+            "[API, API_AND_CONFIG_MAP] to perform this operation.",
         )
     creator = access.get("bootstrapClusterCreatorAdminPermissions") and principal == caller_arn(cloud.settings.account)
     entries = {(entry.text("clusterName"), entry.text("principalArn")) for entry in cloud.of(_ENTRY)}
@@ -395,7 +405,7 @@ def check_create(cloud: "Cloud", type: str, inputs: Properties) -> None:
         check(cloud, inputs)
 
 
-def check_update(cloud: "Cloud", type: str, id: str, inputs: Properties) -> None:
+def check_update(cloud: "Cloud", type: str, inputs: Properties) -> None:
     """Raises `ApiError` where AWS refuses the new inputs."""
     _check_references(cloud, type, f"Modify{kind_of(type).operation}", inputs)
     match type:
@@ -419,7 +429,9 @@ def check_delete(cloud: "Cloud", resource: Resource) -> None:
     operation = f"Delete{kind.operation}"
     for holders, code, message in _HELD_BY.get(resource.type, ()):
         if any(_holds(holder, resource) for type in holders for holder in cloud.of(type)):
-            raise ApiError(kind.service, operation, code, message.format(id=resource.id), 409 if kind.service == "IAM" else 400)
+            raise ApiError(
+                kind.service, operation, code, message.format(id=resource.id), 409 if kind.service == "IAM" else 400
+            )
     match resource.type:
         case "aws:ec2/internetGateway:InternetGateway":
             _check_gateway_detaches(cloud, resource)
@@ -470,7 +482,9 @@ def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
         url, _, name = tag.rpartition(":")
         for repository in cloud.of("aws:ecr/repository:Repository"):
             mutability = repository.text("imageTagMutability")
-            excluded = [_text(entry, "filter") for entry in _objects(repository.inputs, "imageTagMutabilityExclusionFilters")]
+            excluded = [
+                _text(entry, "filter") for entry in _objects(repository.inputs, "imageTagMutabilityExclusionFilters")
+            ]
             free = mutability.startswith("MUTABLE") or any(
                 re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name) for pattern in excluded
             )
@@ -483,8 +497,8 @@ def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
                     "ECR",
                     "PutImage",
                     "ImageTagAlreadyExistsException",
-                    f"The image tag '{name}' already exists in the '{repository.id}' repository and cannot be overwritten "
-                    "because the tag is immutable.",
+                    f"The image tag '{name}' already exists in the '{repository.id}' repository "
+                    "and cannot be overwritten because the tag is immutable.",
                 )
 
 

@@ -1,13 +1,18 @@
-"""The provider plugins that the engine attaches to in place of `aws`, `eks`, and in tests `kubernetes` and `docker-build`.
+"""The provider plugins that the engine attaches to in place of `aws`, `eks` and, in tests, the others.
 
-Each has a server of its own, all on one account. The engine dials once for each provider instance that a stack has, explicit
-or default, so the connection tells the instances' settings apart.
+Each has a server of its own, all on one account. The engine dials once for each provider instance that a stack has,
+explicit or default, so the connection tells the instances' settings apart.
 """
+
+# `type` and `id` are the words of the protocol.
+# ruff: noqa: A001, A002
+# The protocol gives every method its request and context, the table gives every function the account.
+# ruff: noqa: ARG002
 
 import json
 import logging
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,21 +25,39 @@ from pulumi.runtime.proto import (
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
-    resource_pb2_grpc,
+    resource_pb2,
     status_pb2,
 )
 
 from rehearsal.cloud.account import Cloud, HalfWayError
 from rehearsal.cloud.eks_component import TYPE as EKS_CLUSTER
-from rehearsal.cloud.eks_component import ClusterComponent, Construction
+from rehearsal.cloud.eks_component import Child, ClusterComponent, Construction
 from rehearsal.cloud.faults import FaultError
-from rehearsal.cloud.properties import UNKNOWN, Properties, Value, from_struct, has_unknown, to_struct
+from rehearsal.cloud.properties import (
+    UNKNOWN,
+    Properties,
+    Value,
+    from_struct,
+    has_unknown,
+    to_struct,
+    without_signatures,
+)
 from rehearsal.cloud.refusal import ApiError, CloudError
 
 LOG: Final = logging.getLogger("rehearsal.cloud")
 
-_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0))
-_DOING: Final = {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading", "invoke": "calling"}
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.so_reuseport", 0),
+)
+_DOING: Final = {
+    "create": "creating",
+    "update": "updating",
+    "delete": "deleting",
+    "read": "reading",
+    "invoke": "calling",
+}
 
 
 @final
@@ -63,7 +86,9 @@ def _list_setting(arguments: Properties, key: str) -> list[str]:
 
 
 def read_configuration(cloud: Cloud, arguments: Properties) -> Configuration:
-    """Settings of an `aws` provider. Raises `CloudError` where they do not allow this account, worded as the real provider does."""
+    """Settings of an `aws` provider. Raises `CloudError` where they do not allow this account, worded as the real
+    provider does.
+    """
     account = cloud.settings.account
     allowed, forbidden = _list_setting(arguments, "allowedAccountIds"), _list_setting(arguments, "forbiddenAccountIds")
     if (allowed and account not in allowed) or account in forbidden:
@@ -75,6 +100,60 @@ def read_configuration(cloud: Cloud, arguments: Properties) -> Configuration:
         region=region if isinstance(region, str) and region != UNKNOWN else cloud.settings.region,
         default_tags={key: f"{value}" for key, value in tags.items()} if isinstance(tags, dict) else {},
     )
+
+
+@final
+class EngineMonitor:
+    """Registers the children of a component with the engine that asked for the component."""
+
+    def __init__(self, channel: grpc.Channel, request: provider_pb2.ConstructRequest) -> None:
+        # The generated stub would serve, but has no types.
+        self._register = cast(
+            "Callable[[resource_pb2.RegisterResourceRequest], resource_pb2.RegisterResourceResponse]",
+            channel.unary_unary(
+                "/pulumirpc.ResourceMonitor/RegisterResource",
+                request_serializer=resource_pb2.RegisterResourceRequest.SerializeToString,
+                response_deserializer=resource_pb2.RegisterResourceResponse.FromString,
+            ),
+        )
+        self._register_outputs = cast(
+            "Callable[[resource_pb2.RegisterResourceOutputsRequest], empty_pb2.Empty]",
+            channel.unary_unary(
+                "/pulumirpc.ResourceMonitor/RegisterResourceOutputs",
+                request_serializer=resource_pb2.RegisterResourceOutputsRequest.SerializeToString,
+                response_deserializer=empty_pb2.Empty.FromString,
+            ),
+        )
+        self._providers = dict(request.providers)
+        self._protect = request.protect
+        self._retain = request.retainOnDelete
+
+    def register(
+        self, type: str, name: str, inputs: Properties, *, parent: str, custom: bool, after: Iterable[str]
+    ) -> Child:
+        answer = self._register(
+            resource_pb2.RegisterResourceRequest(
+                type=type,
+                name=name,
+                parent=parent,
+                custom=custom,
+                object=to_struct(inputs),
+                dependencies=[*after],
+                provider=self._providers.get("aws", "") if custom else "",
+                version=metadata.version("pulumi-aws") if custom else "",
+                providers={} if custom else self._providers,
+                protect=self._protect,
+                retainOnDelete=self._retain if custom else False,
+                acceptSecrets=True,
+                acceptResources=True,
+                supportsPartialValues=True,
+            )
+        )
+        outputs = {key: without_signatures(value) for key, value in from_struct(answer.object).items()}
+        return Child(urn=answer.urn, id=answer.id or UNKNOWN, outputs=outputs)
+
+    def register_outputs(self, urn: str, outputs: Properties) -> None:
+        self._register_outputs(resource_pb2.RegisterResourceOutputsRequest(urn=urn, outputs=to_struct(outputs)))
 
 
 @final
@@ -129,7 +208,9 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        arguments = from_struct(request.args) or {key.rpartition(":")[2]: value for key, value in request.variables.items()}
+        arguments = from_struct(request.args) or {
+            key.rpartition(":")[2]: value for key, value in request.variables.items()
+        }
         try:
             configuration = read_configuration(self._cloud, arguments)
         except CloudError as error:
@@ -180,7 +261,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=to_struct(self._cloud.preview(type, inputs)))
         try:
             resource = self._cloud.create(type, request.urn, inputs)
-        except (ApiError, FaultError, HalfWayError) as error:
+        except (ApiError, CloudError, FaultError, HalfWayError) as error:
             _refuse(context, "create", type, error)
         LOG.info("create %s %s", type, resource.id)
         return provider_pb2.CreateResponse(id=resource.id, properties=to_struct(resource.outputs))
@@ -208,7 +289,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=to_struct(outputs))
         try:
             resource = self._cloud.update(type, request.id, inputs)
-        except (ApiError, FaultError, HalfWayError) as error:
+        except (ApiError, CloudError, FaultError, HalfWayError) as error:
             _refuse(context, "update", type, error)
         LOG.info("update %s %s", type, resource.id)
         return provider_pb2.UpdateResponse(properties=to_struct(resource.outputs))
@@ -235,25 +316,23 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ConstructRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConstructResponse:
         if request.type != EKS_CLUSTER:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stand-in has no component {request.type}: it has {EKS_CLUSTER}")
-        region = request.config.get("aws:region", self._cloud.settings.region)
-        with grpc.insecure_channel(request.monitorEndpoint, options=_OPTIONS) as channel:
-            construction = Construction(
-                name=request.name,
-                inputs=from_struct(request.inputs),
-                parent=request.parent,
-                region=region,
-                account=self._cloud.settings.account,
-                monitor=resource_pb2_grpc.ResourceMonitorStub(channel),
-                providers=dict(request.providers),
-                dependencies=tuple(request.dependencies),
-                protect=request.protect,
+            context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, f"the stand-in has no component {request.type}: it has {EKS_CLUSTER}"
             )
+        construction = Construction(
+            name=request.name,
+            inputs=from_struct(request.inputs),
+            parent=request.parent,
+            region=request.config.get("aws:region", self._cloud.settings.region),
+            account=self._cloud.settings.account,
+            dependencies=tuple(request.dependencies),
+        )
+        with grpc.insecure_channel(request.monitorEndpoint, options=_OPTIONS) as channel:
             try:
-                urn, state = ClusterComponent(construction).construct()
+                urn, state = ClusterComponent(construction, EngineMonitor(channel, request)).construct()
             except grpc.RpcError as error:
                 # A child that failed has been reported by the engine; this only ends the construction.
-                call = cast(grpc.Call, error)
+                call = cast("grpc.Call", error)
                 context.abort(call.code(), call.details() or "a resource of the cluster failed")
         LOG.info("construct %s %s", request.type, request.name)
         cluster = provider_pb2.ConstructResponse.PropertyDependencies(urns=[urn])
@@ -309,8 +388,8 @@ def start(cloud: Cloud, addresses: Mapping[str, str]) -> tuple[list[grpc.Server]
             for started in servers:
                 started.stop(grace=None)
             raise PortTakenError(
-                f"the {package} provider cannot listen on {address}: another process has the port. Is a rehearsal running "
-                "already? `make rehearse-down` ends it."
+                f"the {package} provider cannot listen on {address}: another process has the port. "
+                "Is a rehearsal running already? `make rehearse-down` ends it."
             ) from error
         server.start()
         servers.append(server)

@@ -25,7 +25,7 @@ def assign(network: IPv4Network, owners: Collection[str], known: Mapping[str, st
     hosts = [str(address) for address in network.hosts()]
     if len(owners) > len(hosts):
         raise AddressesExhaustedError(
-            f"{len(owners)} load balancers, but {network} has only {len(hosts)} addresses. Take environments down first."
+            f"{len(owners)} load balancers, but {network} has only {len(hosts)} addresses. Take some down first."
         )
     assigned = {owner: known[owner] for owner in owners if known.get(owner) in hosts}
     taken = set(assigned.values())
@@ -38,7 +38,7 @@ def assign(network: IPv4Network, owners: Collection[str], known: Mapping[str, st
 
 
 def read(path: Path) -> Mapping[str, str]:
-    """What was assigned before; nothing if there is no such file or it is broken, since it only keeps addresses stable."""
+    """What was assigned before; nothing if there is no such file or it is broken: it only keeps addresses stable."""
     try:
         content: Json = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, final
 
-from rehearsal.load_balancer.ingress import Action, Answer, Model, Rule
+from rehearsal.load_balancer.ingress import Action, Answer, Model, Rule, Share
 from rehearsal.load_balancer.targets import Place
 
 NO_TARGETS: Final = Answer(
@@ -69,7 +69,8 @@ def backend_name(arn: str) -> str:
 def slots(before: Sequence[Slot], wanted: Mapping[Place, bool]) -> tuple[Slot, ...]:
     """A backend's slots once they hold the wanted targets; True for one that gets new requests.
 
-    A target stays in its slot. There are more slots than targets, so that a rollout needs no reload; they never get fewer.
+    A target stays in its slot. There are more slots than targets, so that a rollout needs no reload; they never get
+    fewer.
     """
     held = {slot.place for slot in before if slot.mode is not Mode.EMPTY}
     waiting = [place for place in sorted(wanted) if place not in held]
@@ -116,13 +117,15 @@ def render(
     The socket has another name for each generation of the configuration, so that a command cannot reach the worker that
     is on its way out.
     """
-    answers: dict[str, Answer] = {}
     lines = [
         "global",
         f"  stats socket {_quoted(str(socket))} mode 600 level admin expose-fd listeners",
         "  log stdout format raw local0",
         "  maxconn 4096",
         "  hard-stop-after 90s",
+        # Else two HAProxies could listen at one address and share its requests, without a word. A reload hands its
+        # sockets over and does not need it.
+        "  noreuseport",
         "defaults",
         "  mode http",
         "  log global",
@@ -143,7 +146,7 @@ def render(
         "  timeout queue 10s",
     ]
     for listener in listeners:
-        lines += _frontend(listener, answers)
+        lines += _frontend(listener)
     for name, members in sorted(backends.items()):
         lines += [
             f"backend {name}",
@@ -155,12 +158,13 @@ def render(
         for index, slot in enumerate(members, start=1):
             disabled = "" if slot.mode is Mode.READY else " disabled"
             lines.append(f"  server s{index} {slot.place.address}:{slot.place.port}{disabled}")
+    answers = {_answer_name(answer): answer for listener in listeners for answer in _answers(listener.model)}
     for name, answer in sorted(answers.items()):
         lines += [f"backend {name}", f"  {_return(answer)}"]
     return "\n".join(lines) + "\n"
 
 
-def _frontend(listener: Listener, answers: dict[str, Answer]) -> Sequence[str]:
+def _frontend(listener: Listener) -> Sequence[str]:
     model = listener.model
     lines = [
         f"frontend {model.host_name}",
@@ -170,39 +174,40 @@ def _frontend(listener: Listener, answers: dict[str, Answer]) -> Sequence[str]:
         "  http-request set-header X-Forwarded-Port %[dst_port]",
         f"  http-request set-header X-Amzn-Trace-Id {_TRACE} unless {{ req.hdr(X-Amzn-Trace-Id) -m found }}",
     ]
-    draws: list[str] = []
-    uses: list[str] = []
     for index, rule in enumerate(model.rules):
-        _use(rule.action, _conditions(rule), f"draw{index}", draws, uses, answers)
-    _use(model.default, [""], "draw", draws, uses, answers)
-    return lines + draws + uses
+        lines += _use(rule.action, _conditions(rule), f"draw{index}")
+    return lines + _use(model.default, [""], "draw")
 
 
-def _use(
-    action: Action,
-    conditions: Sequence[str],
-    draw: str,
-    draws: list[str],
-    uses: list[str],
-    answers: dict[str, Answer],
-) -> None:
-    if isinstance(action, Answer):
-        name = f"answer-{hashlib.sha256(repr(action).encode()).hexdigest()[:16]}"
-        answers[name] = action
-        uses.append(_use_backend(name, conditions))
-        return
-    shares = [share for share in action.shares if share.weight > 0]
-    if not shares:
-        _use(NO_TARGETS, conditions, draw, draws, uses, answers)
-        return
+def _use(action: Action, conditions: Sequence[str], draw: str) -> list[str]:
+    """The lines that send requests of which one of the conditions holds to the backends of an action."""
+    shares = _shares(action)
+    if isinstance(action, Answer) or not shares:
+        answer = action if isinstance(action, Answer) else NO_TARGETS
+        return [_use_backend(_answer_name(answer), conditions)]
+    lines: list[str] = []
     if len(shares) > 1:
-        draws.append(f"  http-request set-var(txn.{draw}) rand({sum(share.weight for share in shares)})")
+        lines.append(f"  http-request set-var(txn.{draw}) rand({sum(share.weight for share in shares)})")
     below = 0
     for share in shares[:-1]:
         below += share.weight
         chosen = f"{{ var(txn.{draw}) -m int lt {below} }}"
-        uses.append(_use_backend(backend_name(share.arn), [f"{one} {chosen}".strip() for one in conditions]))
-    uses.append(_use_backend(backend_name(shares[-1].arn), conditions))
+        lines.append(_use_backend(backend_name(share.arn), [f"{one} {chosen}".strip() for one in conditions]))
+    return [*lines, _use_backend(backend_name(shares[-1].arn), conditions)]
+
+
+def _shares(action: Action) -> Sequence[Share]:
+    return () if isinstance(action, Answer) else [share for share in action.shares if share.weight > 0]
+
+
+def _answers(model: Model) -> Sequence[Answer]:
+    """What the load balancer may answer by itself; that nothing has any weight is the last of them."""
+    actions = (model.default, *(rule.action for rule in model.rules))
+    return [*(action for action in actions if isinstance(action, Answer)), NO_TARGETS]
+
+
+def _answer_name(answer: Answer) -> str:
+    return f"answer-{hashlib.sha256(repr(answer).encode()).hexdigest()[:16]}"
 
 
 def _use_backend(name: str, conditions: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ class Settings:
 
 @final
 class Controller:
-    """One reconcile loop over everything, driven by the level of things: it computes what should be, and makes it so."""
+    """One reconcile loop over everything: it computes what should be, whatever has happened, and makes it so."""
 
     def __init__(self, settings: Settings, api: Api, haproxy: Haproxy) -> None:
         self.changed: Final = threading.Event()
@@ -386,7 +386,7 @@ class Controller:
     def _write(
         self, what: tuple[str, ...], value: str, method: str, path: str, body: Json = None, *, content: str = JSON
     ) -> None:
-        """A request, unless this very thing was written a moment ago and cannot yet have come back through the watch."""
+        """A request, unless the very same was made a moment ago and may not have come back through the watch yet."""
         now = monotonic()
         self._written = {name: entry for name, entry in self._written.items() if now - entry[1] < _REPEAT_SECONDS}
         if self._written.get(what, ("", now))[0] != value:

@@ -1,4 +1,4 @@
-"""What an Ingress of class `alb` asks for: its annotations and rules, read as the AWS Load Balancer Controller reads them.
+"""What an Ingress of class `alb` asks for: annotations and rules, read as the AWS Load Balancer Controller reads them.
 
 Annotations and their defaults:
 https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/

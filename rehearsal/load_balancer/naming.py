@@ -31,7 +31,7 @@ def host_name(ingress: Key, *, internal: bool) -> str:
 
 
 def binding_name(ingress: Key, service: str, port: str) -> str:
-    """The TargetGroupBinding (and target group) of one Service port behind one Ingress. It names the readiness gate too."""
+    """The TargetGroupBinding, target group and readiness gate of one Service port behind one Ingress."""
     return _named((ingress[0], service), ingress[1], port)
 
 

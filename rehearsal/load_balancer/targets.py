@@ -111,7 +111,7 @@ def registered_or_drained(
 
 
 def checked(target: Target, *, passed: bool, check: HealthCheck) -> Target:
-    """The target after a health check. A newly registered one must pass a single check; a threshold rules afterwards."""
+    """The target after a health check. A new one must pass a single check; the thresholds rule afterwards."""
     if target.state not in {State.INITIAL, State.HEALTHY, State.UNHEALTHY}:
         return target
     next_state = State.HEALTHY if passed else State.UNHEALTHY

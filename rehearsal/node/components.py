@@ -1,12 +1,13 @@
 """The processes of the node: what each is called with, and how it shows that it serves."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 from rehearsal import places
-from rehearsal.node import certificates
+from rehearsal.node import capacity, certificates
 from rehearsal.node.files import NodeFiles
 from rehearsal.node.probes import Probe, answers, client_tls, listens, socket_listens, unverified_tls
 from rehearsal.toolchain.tools import RehearsalTools
@@ -23,6 +24,11 @@ class Component:
     argv: tuple[str, ...]
     ready: Probe
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the command: a process that was started otherwise is not the one that is wanted."""
+        return hashlib.sha256(repr((self.argv, sorted(self.environment.items()))).encode()).hexdigest()
 
 
 def api_server_ready(files: NodeFiles) -> Probe:
@@ -119,6 +125,7 @@ def api_server(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"--service-cluster-ip-range={places.SERVICES}",
             "--anonymous-auth=false",
             "--authorization-mode=Node,RBAC",
+            *capacity.API_SERVER_FLAGS,
             "--enable-admission-plugins=NodeRestriction",
             f"--client-ca-file={authority}",
             f"--tls-cert-file={certificate(certificates.API_SERVER)}",

@@ -17,6 +17,7 @@ from rehearsal.node.files import MARKER, NodeFiles, node_files
 from rehearsal.node.images import BASE, push_images
 from rehearsal.node.namespace import Namespace, read_process
 from rehearsal.node.probes import Probe
+from rehearsal.node.capacity import make_room
 from rehearsal.places import cache_directory
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively
@@ -91,7 +92,6 @@ def _start_node(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> 
             components.etcd,
             components.api_server,
             components.containerd,
-            components.kubelet,
             components.registry,
             components.buildkitd,
         )
@@ -99,10 +99,16 @@ def _start_node(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> 
     _start(files, namespace, early, progress, wait_for=("registry", "buildkitd"))
     images = push_images(files, tools, progress)
     _start(files, namespace, early, progress)
-    # These three end, or go on without what they need to know, where the API server does not answer them yet.
+    make_room(files, tools)
+    # These end, or go on without what they need to know, where the API server does not answer them yet.
     late = [
         factory(files, tools)
-        for factory in (components.controller_manager, components.scheduler, components.kube_proxy)
+        for factory in (
+            components.kubelet,
+            components.controller_manager,
+            components.scheduler,
+            components.kube_proxy,
+        )
     ]
     _start(files, namespace, late, progress)
     files.starting.unlink()
@@ -176,7 +182,13 @@ def _start(
     """Start those that do not run, all at once, then wait until those named in `wait_for` (all, if None) are ready."""
     for component in wanted:
         record = files.run / f"{component.name}.process"
-        if read_process(record) is None:
+        start = files.run / f"{component.name}.start"
+        running = read_process(record)
+        if running and start.exists() and start.read_text() != component.fingerprint:
+            running.end()
+            running = None
+        if running is None:
+            start.write_text(component.fingerprint)
             environment = {**os.environ, **component.environment}
             namespace.start(record, component.argv, environment, files.logs / f"{component.name}.log")
     awaited = [component for component in wanted if wait_for is None or component.name in wait_for]

@@ -38,6 +38,13 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def end(self, patience: float = 10) -> None:
+        """Ask it to end, and make it end after `patience` seconds."""
+        self.kill(signal.SIGTERM)
+        if not self.wait(patience):
+            self.kill(signal.SIGKILL)
+            self.wait(patience)
+
     def wait(self, seconds: float) -> bool:
         """Whether the process was gone within that time."""
         deadline = time.monotonic() + seconds

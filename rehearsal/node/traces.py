@@ -26,7 +26,7 @@ _SYSCTLS: Final = (
 _WRITTEN: Final = (
     *HIDDEN,
     *(Path(path) for path in ("/etc/cni", "/etc/containerd", "/etc/kubernetes", "/opt/cni", "/opt/containerd")),
-    *(Path(path) for path in ("/run/buildkit", "/run/xtables.lock", "/usr/libexec/kubernetes", "/var/lib/containerd")),
+    *(Path(path) for path in ("/run/xtables.lock", "/usr/libexec/kubernetes", "/var/lib/containerd")),
     *(Path(path) for path in ("/var/lib/buildkit", "/var/lib/etcd", "/var/lib/kube-proxy", "/var/log/pods")),
 )
 

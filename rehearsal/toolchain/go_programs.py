@@ -53,7 +53,7 @@ _DOCKER_BUILD: Final = "github.com/pulumi/pulumi-docker-build/provider"
 DOCKER_BUILD_PROVIDER: Final = GoModule(
     name="docker-build-provider",
     programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
-    variables={f"{_DOCKER_BUILD}/internal.Version": versions.PULUMI_DOCKER_BUILD},
+    variables={f"{_DOCKER_BUILD}.Version": versions.PULUMI_DOCKER_BUILD},
 )
 KUBERNETES_PROGRAMS: Final = GoModule(
     name="kubernetes",

@@ -1,9 +1,13 @@
 """The `pulumi-language-python` of a machine where Pulumi's own cannot be had: runs a Python program for the engine.
 
-The engine starts it once for each preview and each update, reads its port from the first line it prints, and calls `Run`. It is
-found on PATH as `pulumi-language-python` and runs the program with the interpreter that it runs in itself, that is, the
-first `python3` on PATH. Where the official host is installed, that one is used and this file is not.
+The engine starts it once for each preview and each update, reads its port from the first line it prints, and calls
+`Run`. It is found on PATH as `pulumi-language-python` and runs the program with the interpreter that it runs in
+itself, that is, the first `python3` on PATH. Where the official host is installed, that one is used and this file is
+not.
 """
+
+# The protocol gives every method its request and context.
+# ruff: noqa: ARG001, ARG002
 
 import asyncio
 import logging
@@ -12,8 +16,10 @@ import runpy
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from pathlib import Path
 from types import FrameType, TracebackType
 
 import grpc
@@ -29,6 +35,10 @@ def _trace_of_program(error: BaseException, directory: str) -> TracebackType | N
     while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(directory):
         trace = trace.tb_next
     return trace or error.__traceback__
+
+
+def _run(program: Path) -> None:
+    runpy.run_path(str(program), run_name="__main__")
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -69,7 +79,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     ) -> language_pb2.RuntimeOptionsResponse:
         return language_pb2.RuntimeOptionsResponse()
 
-    def InstallDependencies(self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext):
+    def InstallDependencies(
+        self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
         """Nothing to install: the interpreter on PATH is the one that has the program's packages."""
         yield language_pb2.InstallDependenciesResponse()
 
@@ -81,10 +93,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
         directory = request.info.program_directory or request.pwd
-        program = os.path.normpath(os.path.join(directory, request.info.entry_point or request.program))
+        program = Path(os.path.normpath(Path(directory) / (request.info.entry_point or request.program)))
         os.chdir(request.pwd or directory)
-        sys.path[0] = program if os.path.isdir(program) else os.path.dirname(program)
-        sys.argv = [program, *request.args]
+        sys.path[0] = str(program if program.is_dir() else program.parent)
+        sys.argv = [str(program), *request.args]
         reset_options(
             project=request.project,
             stack=request.stack,
@@ -100,7 +112,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         loop = asyncio.new_event_loop()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=4 * max(request.parallel, 1)))
         try:
-            loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+            loop.run_until_complete(run_in_stack(lambda: _run(program)))
         except pulumi.RunError as error:
             pulumi.log.error(str(error))
         except grpc.RpcError as error:
@@ -111,7 +123,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             if not error.code:
                 return language_pb2.RunResponse()
             pulumi.log.error(f"the program exited with {error.code!r}")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (whatever it is, it is the program's and is reported)
             trace = traceback.format_exception(type(error), error, _trace_of_program(error, sys.path[0]))
             pulumi.log.error("Program failed with an unhandled exception:\n" + "".join(trace))
         else:

@@ -6,6 +6,7 @@ version than the pinned one is never used in silence.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -23,8 +24,9 @@ from rehearsal.toolchain import go_programs
 from rehearsal.toolchain.cache import cached_directory
 from rehearsal.toolchain.go_programs import GoModule
 
-OWN_LANGUAGE_HOST: Final = Path(__file__).parent / "bin"
-"""Directory of the Python language host that goes with a CLI built from its Go module."""
+LANGUAGE_HOST: Final = Path(__file__).parent / "language_host.py"
+LANGUAGE_HOST_PROGRAM: Final = Path(__file__).parent / "bin" / "pulumi-language-python"
+"""Our own Python language host, which goes with a CLI built from its Go module."""
 
 OFFICIAL_SITE: Final = "https://get.pulumi.com/latest-version"
 
@@ -39,8 +41,8 @@ PLUGINS: Final[Mapping[str, tuple[str, GoModule]]] = {
 class PulumiTools:
     """What to put into a command's environment."""
 
-    directories: tuple[Path, ...]
-    """Directories that come first on PATH: the CLI's, and the language host's."""
+    directory: Path
+    """The CLI's, with its Python language host; comes first on PATH."""
     home: Path
     """For PULUMI_HOME: holds the plugins."""
 
@@ -50,18 +52,44 @@ def ensure_pulumi(progress: Progress) -> PulumiTools:
 
     Raises RehearsalError where they can neither be found, nor installed, nor built.
     """
-    cli = _cli(progress)
-    own_host = () if _has_official_host(cli) else (OWN_LANGUAGE_HOST,)
+    directory = ensure_cli(progress)
+    cli = directory / "pulumi"
     plugins = {name: _plugin(name, version, module, cli, progress) for name, (version, module) in PLUGINS.items()}
     key = hashlib.sha256(repr(sorted(plugins.items())).encode()).hexdigest()[:16]
 
-    def make(directory: Path) -> None:
+    def make(home: Path) -> None:
         for name, program in plugins.items():
-            place = directory / "plugins" / plugin_directory(name, PLUGINS[name][0])
+            place = home / "plugins" / plugin_directory(name, PLUGINS[name][0])
             place.mkdir(parents=True)
             (place / f"pulumi-resource-{name}").symlink_to(program)
 
-    return PulumiTools(directories=(cli.parent, *own_host), home=cached_directory(f"pulumi-home/{key}", make))
+    return PulumiTools(directory=directory, home=cached_directory(f"pulumi-home/{key}", make))
+
+
+def ensure_cli(progress: Progress) -> Path:
+    """The directory of the CLI in the pinned version, with its Python language host beside it.
+
+    Raises RehearsalError where it can neither be found, nor installed, nor built.
+    """
+    found = cli_on_path(os.environ.get("PATH", ""), progress) or _official_cli(progress)
+    return found.parent if found else with_own_host(go_programs.build(go_programs.PULUMI, progress) / "pulumi")
+
+
+def with_own_host(cli: Path, cache: Path | None = None) -> Path:
+    """A directory with this CLI and our language host: the engine takes the one beside its own file, and warns of others."""
+    contents = [path.read_bytes() for path in (LANGUAGE_HOST, LANGUAGE_HOST_PROGRAM)]
+    key = hashlib.sha256(b"\0".join([str(cli).encode(), *contents])).hexdigest()[:16]
+
+    def make(directory: Path) -> None:
+        (directory / "bin").mkdir()
+        try:
+            (directory / "bin" / cli.name).hardlink_to(cli)
+        except OSError:
+            shutil.copy2(cli, directory / "bin" / cli.name)
+        shutil.copy2(LANGUAGE_HOST, directory / LANGUAGE_HOST.name)
+        shutil.copy2(LANGUAGE_HOST_PROGRAM, directory / "bin" / LANGUAGE_HOST_PROGRAM.name)
+
+    return cached_directory(f"pulumi/{key}", make, cache) / "bin"
 
 
 def plugin_directory(name: str, version: str) -> str:
@@ -100,11 +128,6 @@ def _has_official_host(cli: Path) -> bool:
     return (cli.resolve().parent / "pulumi-language-python").exists() or (
         cli.parent / "pulumi-language-python"
     ).exists()
-
-
-def _cli(progress: Progress) -> Path:
-    found = cli_on_path(os.environ.get("PATH", ""), progress)
-    return found or _official_cli(progress) or go_programs.build(go_programs.PULUMI, progress) / "pulumi"
 
 
 def _official_cli(progress: Progress) -> Path | None:

@@ -213,6 +213,16 @@ def test_a_haproxy_that_died_is_started_again_with_its_targets(haproxy: Haproxy,
     assert get() == (200, "a")
 
 
+def test_a_second_haproxy_cannot_share_an_address(haproxy: Haproxy, tmp_path: Path) -> None:
+    haproxy.apply([listener()], {"one": {}})
+    second = Haproxy(Path(os.environ["SMALLCASE_HAPROXY"]), tmp_path / "second")
+    try:
+        with pytest.raises(HaproxyError, match=rf"{ADDRESS}:{PORT}"):
+            second.apply([listener()], {"one": {}})
+    finally:
+        second.stop()
+
+
 def test_an_address_that_is_taken_is_an_error_that_names_it(haproxy: Haproxy, tmp_path: Path) -> None:
     with (
         ThreadingHTTPServer((ADDRESS, PORT), BaseHTTPRequestHandler),

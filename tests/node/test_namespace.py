@@ -44,11 +44,12 @@ def test_everything_inside_ends_with_the_namespace_and_its_mounts_are_never_seen
     waiter = tmp_path / "waiter"
     waiter.write_text("#!/bin/sh\nexec sleep 300\n")
     waiter.chmod(0o755)
+    script = f"echo $$; touch {hidden}/made-inside; (setsid sleep 300 &); exec sleep 300"
     namespace = Namespace.create(tmp_path / "record", waiter, [hidden])
     try:
         inside = namespace.start(
             tmp_path / "inside",
-            ["sh", "-c", f"echo $$; touch {hidden}/made-inside; (setsid sleep 300 &); exec sleep 300"],
+            ["sh", "-c", script],
             os.environ,
             tmp_path / "log",
         )

@@ -21,6 +21,7 @@ from rehearsal.toolchain import go_programs
 
 pytestmark = pytest.mark.rehearsal
 
+PASSWORD = "secret"
 MANIFEST = "application/vnd.oci.image.index.v1+json"
 
 
@@ -29,7 +30,7 @@ MANIFEST = "application/vnd.oci.image.index.v1+json"
 class Registry:
     endpoint: Endpoint
 
-    def put(self, tag: str, note: str, password: str = "secret") -> tuple[int, str]:
+    def put(self, tag: str, note: str, password: str = PASSWORD) -> tuple[int, str]:
         """Push an index that differs by `note`; the status and the body of the answer."""
         content: dict[str, object] = {
             "schemaVersion": 2,
@@ -53,13 +54,13 @@ class Registry:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
     program = go_programs.build(go_programs.REGISTRY, Progress()) / "registry"
     directory: Path = tmp_path_factory.mktemp("registry")
-    (directory / "password").write_text("secret\n")
+    (directory / "password").write_text(f"{PASSWORD}\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = Endpoint(host="127.0.0.1", port=free.getsockname()[1])
     arguments = [f"-address={endpoint}", f"-directory={directory}", f"-password-file={directory / 'password'}"]
     with subprocess.Popen([program, *arguments], stderr=subprocess.DEVNULL) as running:
-        ready = answers(endpoint, "/v2/", password="secret")
+        ready = answers(endpoint, "/v2/", password=PASSWORD)
         deadline = time.monotonic() + 10
         while not ready() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -68,7 +69,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
 
 
 def test_a_wrong_password_is_refused(registry: Registry) -> None:
-    status, body = registry.put("blue-0123456", "wrong", password="guess")
+    status, body = registry.put("blue-0123456", "wrong", password=f"not-{PASSWORD}")
     assert status == http.client.UNAUTHORIZED
     assert cast("dict[str, list[dict[str, str]]]", json.loads(body))["errors"][0]["code"] == "UNAUTHORIZED"
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra import versions
 from rehearsal.progress import Progress
-from rehearsal.toolchain.pulumi_tools import cli_on_path, plugin_directory
+from rehearsal.toolchain.pulumi_tools import LANGUAGE_HOST, cli_on_path, plugin_directory, with_own_host
 
 
 def _cli(directory: Path, version: str, *, with_host: bool = True) -> Path:
@@ -40,3 +40,14 @@ def test_no_cli_is_found_where_none_is_the_whole_right_version(tmp_path: Path, v
 
 def test_a_plugin_lies_where_the_engine_looks() -> None:
     assert plugin_directory("docker-build", "0.0.22") == "resource-docker-build-v0.0.22"
+
+
+def test_a_built_cli_gets_the_language_host_beside_its_own_file_where_the_engine_looks_first(tmp_path: Path) -> None:
+    built = _cli(tmp_path / "built", f"v{versions.PULUMI}", with_host=False)
+
+    directory = with_own_host(built, tmp_path / "cache")
+
+    host = directory / "pulumi-language-python"
+    assert (directory / "pulumi").samefile(built)
+    assert host.stat().st_mode & 0o100
+    assert (host.parent.parent / LANGUAGE_HOST.name).read_bytes() == LANGUAGE_HOST.read_bytes()

@@ -1,0 +1,55 @@
+"""The `aws` that kubeconfigs call in the rehearsal."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SHIM = Path(__file__).parents[2] / "rehearsal" / "cloud" / "bin" / "aws"
+GET_TOKEN = ("--region", "us-east-1", "eks", "get-token", "--cluster-name", "smallcase", "--output", "json")
+
+
+def aws(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(SHIM), *arguments],
+        env={"PATH": os.environ["PATH"], "SMALLCASE_REHEARSAL": str(directory), **environment},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "credentials").mkdir()
+    for role in ("administrator", "deploy"):
+        (tmp_path / "credentials" / f"{role}.json").write_text(json.dumps({"kind": "ExecCredential", "role": role}))
+    return tmp_path
+
+
+def test_the_credential_is_that_of_the_administrator_unless_a_profile_says_otherwise(directory: Path) -> None:
+    assert json.loads(aws(directory, *GET_TOKEN).stdout)["role"] == "administrator"
+    assert json.loads(aws(directory, *GET_TOKEN, AWS_PROFILE="deploy").stdout)["role"] == "deploy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (("s3", "ls"), {}, "'s3 ls' is not answered; it answers only: aws"),
+        (GET_TOKEN, {"AWS_PROFILE": "root"}, "AWS_PROFILE is 'root'"),
+        (GET_TOKEN, {"AWS_PROFILE": "preview"}, "'make rehearse' starts it"),
+        (("eks", "get-token"), {}, "wants --cluster-name"),
+        (("eks", "get-token", "--cluster-name"), {}, "--cluster-name wants a value"),
+        (GET_TOKEN, {"SMALLCASE_REHEARSAL": ""}, "SMALLCASE_REHEARSAL is not set"),
+    ],
+)
+def test_anything_else_is_a_clear_error(
+    directory: Path, arguments: tuple[str, ...], environment: dict[str, str], message: str
+) -> None:
+    answer = aws(directory, *arguments, **environment)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert answer.stdout == ""

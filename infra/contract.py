@@ -31,7 +31,7 @@ class PlatformContract:
     ingress_annotations: pulumi.Input[Mapping[str, str]]
     """Settings that all load balancers share."""
     ready: Sequence[pulumi.Resource] = field(default=(), metadata={"passes_between_stacks": False})
-    """What must stand while an environment stands, where both are in one stack: it comes up first and goes down last."""
+    """What must stand while an environment stands, where both are in one stack: up first, down last."""
 
     def outputs(self) -> dict[str, pulumi.Input[object]]:
         """The contract as a stack output."""
@@ -66,8 +66,8 @@ def _require_platform(stack: str, name: str) -> None:
     (https://github.com/pulumi/pulumi/issues/16591), so the engine is asked first."""
     try:
         found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
-    except Exception as error:
-        raise PlatformMissing(_missing(stack, str(error))) from None
+    except Exception as error:  # noqa: BLE001 - the SDK raises nothing more precise
+        raise PlatformMissing(_missing(stack, str(error).rpartition("returned an error: ")[2])) from None
     outputs = cast("dict[str, dict[str, dict[str, object]]]", found or {}).get("outputs", {})
     offered = outputs.get(OUTPUT) or {}
     absent = [key for key in _NAMES if key not in offered]
@@ -80,7 +80,7 @@ def _require_platform(stack: str, name: str) -> None:
 def _missing(stack: str, reason: str) -> str:
     this = pulumi.get_stack()
     return (
-        f"Stack {this!r} needs the platform of stack {stack!r}, which is not there ({reason.strip()}). Either bring it up "
-        f"first with `pulumi up -s {stack}`, or let this stack own a platform itself: "
+        f"Stack {this!r} needs the platform of stack {stack!r}, which is not there ({reason.strip()}). Either bring "
+        f"it up first with `pulumi up -s {stack}`, or let this stack own a platform itself: "
         f"`pulumi config set {PROJECT}:platform {SELF} -s {this}`."
     )

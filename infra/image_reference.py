@@ -12,7 +12,7 @@ _REFERENCE: Final = re.compile(
 @final
 @dataclass(frozen=True, kw_only=True)
 class ImageReference:
-    """An image by tag and digest. Kubernetes pulls the digest; the tag tells people and `commit` where it comes from."""
+    """An image by tag and digest. Kubernetes pulls the digest; the tag tells where it comes from."""
 
     repository: str
     tag: str

@@ -14,7 +14,7 @@ from rehearsal.progress import Progress, exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. The exit code is 0 if it did what it says, 1 if it could not, 2 for a command it does not know."""
+    """Run one command. The exit code is 0 if it did what it says, 1 if it could not, 2 for an unknown command."""
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run in COMMANDS.items():
@@ -54,7 +54,9 @@ def shell(progress: Progress, parsed: argparse.Namespace) -> int:
     variables = {**rehearse.running(progress).variables}
     command: list[str] = parsed.command or [os.environ.get("SHELL", "/bin/sh")]
     if not parsed.command:
-        progress.note("In the rehearsal: `pulumi preview -s green`, `pulumi up -s green`, `kubectl get pods -A`, `exit`.")
+        progress.note(
+            "In the rehearsal: `pulumi preview -s green`, `pulumi up -s green`, `kubectl get pods -A`, `exit`."
+        )
     return subprocess.run(command, env=variables, cwd=rehearse.project_directory(), check=False).returncode
 
 

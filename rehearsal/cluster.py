@@ -1,4 +1,4 @@
-"""The stand-in cloud as a whole: the node, the stand-ins for what only AWS has, and what the program is told of them."""
+"""The stand-in cloud as a whole: the node, the stand-ins for what only AWS has, and what is told of them."""
 
 import hashlib
 import os

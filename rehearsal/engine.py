@@ -50,7 +50,9 @@ class Engine:
 
     def outputs(self, stack: str) -> dict[str, object]:
         """The outputs of a stack."""
-        return cast("dict[str, object]", json.loads(self._run("stack", "output", "--stack", stack, "--json", log=stack)))
+        return cast(
+            "dict[str, object]", json.loads(self._run("stack", "output", "--stack", stack, "--json", log=stack))
+        )
 
     def _run(self, *arguments: str, log: str) -> str:
         log_file = self.logs / f"pulumi-{log}.log"

@@ -1,10 +1,9 @@
 """The project directory that is rehearsed: the program itself, linked, and its stack files with a small overlay.
 
-Pulumi writes into `Pulumi.<stack>.yaml` (`stack init`, `config set`), and the rehearsal needs a few other values than AWS:
-both happen to copies, so that the checkout stays as it is. Nothing else differs from what goes to AWS.
+Pulumi writes into `Pulumi.<stack>.yaml` (`stack init`, `config set`), and the rehearsal needs a few other values than
+AWS: both happen to copies, so that the checkout stays as it is. Nothing else differs from what goes to AWS.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +43,15 @@ def stacks(checkout: Path) -> dict[str, Config]:
     """The stacks that the checkout declares, with their values, owners of a platform first, then in order of promotion:
     development before staging before production, as their branches flow."""
     flow = ("", "develop", "staging", "master")
-    found = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): _config(path) for path in checkout.glob("Pulumi.*.yaml")}
+    found = {
+        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): _config(path)
+        for path in checkout.glob("Pulumi.*.yaml")
+    }
     return dict(sorted(found.items(), key=lambda item: flow.index(str(item[1].get("smallcase:branch", "")))))
 
 
 def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
-    """Make or refresh the project directory. What Pulumi itself wrote into a stack file (how secrets are encrypted) stays."""
+    """Make or refresh the project directory. How secrets are encrypted, which Pulumi wrote into a stack file, stays."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
         _link(directory / name, checkout / name)
@@ -79,4 +81,4 @@ def _link(link: Path, target: Path) -> None:
     if link.is_symlink() and link.readlink() == target:
         return
     link.unlink(missing_ok=True)
-    os.symlink(target, link)
+    link.symlink_to(target)

@@ -9,7 +9,7 @@ from typing import Final, final
 from rich.console import Console
 from rich.table import Table
 
-from rehearsal import cluster, pages, places, project, surroundings
+from rehearsal import cluster, pages, places, project
 from rehearsal.engine import Engine
 from rehearsal.progress import Progress, RehearsalError
 
@@ -68,11 +68,8 @@ def look(progress: Progress) -> list[Live]:
         RehearsalError: there is no rehearsal, or a page does not answer.
     """
     engine = engine_for(running(progress), project_directory())
-    live: list[Live] = []
-    for stack in engine.stacks():
-        if url := str(engine.outputs(stack).get("url", "")):
-            live.append(Live(stack=stack, url=url, page=pages.look(url), changes={}))
-    return live
+    addresses = {stack: str(engine.outputs(stack).get("url", "")) for stack in engine.stacks()}
+    return [Live(stack=stack, url=url, page=pages.look(url), changes={}) for stack, url in addresses.items() if url]
 
 
 def project_directory() -> Path:

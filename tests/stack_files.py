@@ -33,5 +33,7 @@ def config(stack: str, **changes: object) -> dict[str, str]:
         merged |= ALLOW_LIST
     merged |= {f"smallcase:{key}": value for key, value in changes.items()}
     return {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in merged.items() if value is not None
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in merged.items()
+        if value is not None
     }

@@ -24,7 +24,7 @@ class ClusterArgs:
     name: str
     network: Network
     administrators: Sequence[str]
-    """ARNs, besides whoever creates the cluster: EKS makes that one an administrator by itself and refuses a second entry."""
+    """ARNs, besides whoever creates the cluster: EKS makes that one an administrator and refuses a second entry."""
     api_allow_list: Sequence[IPv4Network]
 
 

@@ -1,7 +1,7 @@
 """The state of one stand-in AWS account, and the calls that change it."""
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A001, A002
+# ruff: noqa: A001
 
 import base64
 import copy

@@ -6,7 +6,7 @@ references between resources and what AWS refuses are then the engine's and the 
 """
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A001, A002
+# ruff: noqa: A001
 
 import json
 from collections.abc import Iterable

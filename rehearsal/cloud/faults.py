@@ -1,7 +1,6 @@
 """Failures on order: which calls to the stand-in cloud fail, and how."""
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A002
 
 import json
 import threading

@@ -6,7 +6,6 @@ Templates are filled with `{hex}` (17 hexadecimal digits that stay with the reso
 """
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A002
 # A long template is read best on one line.
 
 from collections.abc import Mapping

@@ -3,7 +3,6 @@ cluster.
 """
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A002
 
 from typing import Final
 

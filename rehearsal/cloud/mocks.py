@@ -1,7 +1,7 @@
 """Pulumi's mocks on the stand-in cloud, so that unit tests and the rehearsal see the same resources."""
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A001, A002
+# ruff: noqa: A001
 # The protocol gives every method its request and context, the table gives every function the account.
 # ruff: noqa: ARG002
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast, final
 
+import grpc
 from pulumi import Resource
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
@@ -18,6 +19,7 @@ from rehearsal.cloud.eks_component import Child, ClusterComponent, Construction
 from rehearsal.cloud.properties import RESOURCE_REFERENCE, SIGNATURE, Properties, Value, without_signatures
 
 STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
+READ_STACK_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 
 
 @final
@@ -34,6 +36,21 @@ class Registered:
     custom: bool
     provider: str
     id: str
+
+
+@final
+class UnknownStackError(grpc.RpcError):
+    """The engine's refusal of a stack that does not exist, as the SDK knows it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._name = name
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return f'unknown stack "{self._name}"'
 
 
 @final
@@ -69,7 +86,15 @@ class CloudMocks(Mocks):
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, object], list[tuple[str, str]] | None]:
         arguments = cast("Properties", _plain(cast("Value", args.args)))
-        return cast("dict[str, object]", self.cloud.invoke(args.token, arguments)), None
+        if args.token == READ_STACK_OUTPUTS:
+            return self._stack_outputs(f"{arguments['name']}"), []
+        return cast("dict[str, object]", self.cloud.invoke(args.token, arguments)), []
+
+    def _stack_outputs(self, name: str) -> dict[str, object]:
+        """What the engine itself answers. Raises UnknownStackError for a stack that is not in the table."""
+        if name not in self._stacks:
+            raise UnknownStackError(name)
+        return {"name": name, "outputs": self._stacks[name]}
 
     def _made(self, args: MockResourceArgs, inputs: Properties) -> tuple[str, Properties]:
         if args.typ == STACK_REFERENCE:

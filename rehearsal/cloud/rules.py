@@ -5,7 +5,7 @@ settings.
 """
 
 # `type` and `id` are the words of the protocol.
-# ruff: noqa: A001, A002
+# ruff: noqa: A001
 # The protocol gives every method its request and context, the table gives every function the account.
 # ruff: noqa: ARG001
 

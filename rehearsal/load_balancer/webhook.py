@@ -91,7 +91,7 @@ def serve(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        def log_message(self, format: str, *args: object) -> None:
             _LOG.debug(format, *args)
 
     @final

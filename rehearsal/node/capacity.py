@@ -1,8 +1,9 @@
 """How much room the node says it has.
 
 On Fargate each pod has a machine of its own, so no pod waits for another one's processor. Here all share one, and the
-scheduler would leave pods pending once their requests add up to its processors. So whatever the kubelet reports of itself,
-the API server takes it down as PROCESSORS; scheduler and kubelet both go by that. Containers still get what there is.
+scheduler would leave pods pending once their requests add up to its processors. So whatever the kubelet reports of
+itself, the API server takes it down as PROCESSORS; scheduler and kubelet both go by that. Containers still get what
+there is.
 """
 
 import json
@@ -30,7 +31,8 @@ API_SERVER_FLAGS: Final = (
 def policy() -> dict[str, object]:
     """The policy and its binding, as a list for `kubectl apply`."""
     patches = ", ".join(
-        f'JSONPatch{{op: "add", path: "/status/{part}/cpu", value: "{PROCESSORS}"}}' for part in ("capacity", "allocatable")
+        f'JSONPatch{{op: "add", path: "/status/{part}/cpu", value: "{PROCESSORS}"}}'
+        for part in ("capacity", "allocatable")
     )
     nodes = {
         "apiGroups": [""],
@@ -85,7 +87,8 @@ def make_room(files: NodeFiles, tools: RehearsalTools) -> None:
             return
         if time.monotonic() > deadline:
             raise RehearsalError(
-                f"The API server takes no notice of the policy {_NAME}.", f"Its log is {files.logs / 'kube-apiserver.log'}."
+                f"The API server takes no notice of the policy {_NAME}.",
+                f"Its log is {files.logs / 'kube-apiserver.log'}.",
             )
         time.sleep(0.1)
 

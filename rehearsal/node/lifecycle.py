@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final, final
 
 from rehearsal.node import certificates, components, machine
+from rehearsal.node.capacity import make_room
 from rehearsal.node.components import Component
 from rehearsal.node.configuration import HIDDEN, write_configuration
 from rehearsal.node.files import MARKER, NodeFiles, node_files
 from rehearsal.node.images import BASE, push_images
 from rehearsal.node.namespace import Namespace, read_process
 from rehearsal.node.probes import Probe
-from rehearsal.node.capacity import make_room
 from rehearsal.places import cache_directory
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +23,6 @@ class Trial:
 
     def destroy(self) -> Outcome:
         return self.harness.pulumi("destroy", "--yes", "--skip-preview", events=True)
-
-
-@pytest.fixture(scope="session")
-def pulumi_cli() -> Path:
-    return Path(os.environ.get("SMALLCASE_PULUMI_BIN", "/tmp/b")) / "pulumi"
 
 
 @pytest.fixture

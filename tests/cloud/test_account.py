@@ -27,7 +27,7 @@ def cloud() -> Cloud:
     return Cloud()
 
 
-def refused(cloud: Cloud, type: str, inputs: Properties) -> str:  # noqa: A002 (the protocol's word)
+def refused(cloud: Cloud, type: str, inputs: Properties) -> str:
     with pytest.raises(ApiError) as error:
         cloud.create(type, "refused", inputs)
     return f"{error.value.code}: {error.value.message}"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,6 @@ from typing import Final, cast, final
 
 from rehearsal.cloud.server import debug_providers
 
-LANGUAGE_HOST: Final = Path(__file__).parents[2] / "rehearsal" / "toolchain" / "bin" / "pulumi-language-python"
 TIMEOUT: Final = 60
 """Seconds after which a command is taken to hang; all of them take a few."""
 
@@ -62,17 +60,11 @@ class Harness:
     @classmethod
     def create(cls, directory: Path, pulumi: Path, ports: Mapping[str, int], name: str = "trial") -> "Harness":
         """An empty project `name` below `directory`, for the CLI `pulumi` and the providers at these ports."""
-        programs, project, state = (directory / part for part in ("bin", "project", "state"))
-        for part in (programs, project, state):
+        project, state = directory / "project", directory / "state"
+        for part in (project, state):
             part.mkdir(parents=True)
-        # The engine trusts a language host beside its own file, and warns of one found elsewhere on PATH.
-        try:
-            os.link(pulumi, programs / "pulumi")
-        except OSError:
-            shutil.copy2(pulumi, programs / "pulumi")
-        (programs / LANGUAGE_HOST.name).symlink_to(LANGUAGE_HOST)
         (project / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
-        path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+        path = [str(pulumi.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
         environment = {
             "HOME": str(directory),
             "PATH": os.pathsep.join(path),

@@ -6,7 +6,9 @@ import yaml
 from rehearsal import project
 from rehearsal.project import Overlay
 
-OVERLAY = Overlay(platform={"smallcase:apiAllowList": ["127.0.0.0/8"]}, environment={"smallcase:baseImage": "base@sha256:0"})
+OVERLAY = Overlay(
+    platform={"smallcase:apiAllowList": ["127.0.0.0/8"]}, environment={"smallcase:baseImage": "base@sha256:0"}
+)
 
 
 @pytest.fixture
@@ -37,7 +39,9 @@ def test_stacks_come_in_the_order_in_which_a_change_flows(checkout: Path) -> Non
 def test_the_program_is_linked_and_not_copied(checkout: Path, tmp_path: Path) -> None:
     directory = tmp_path / "project"
     project.generate(checkout, directory, OVERLAY)
-    assert {name for name in project.LINKED if (directory / name).resolve() == (checkout / name).resolve()} == set(project.LINKED)
+    assert {name for name in project.LINKED if (directory / name).resolve() == (checkout / name).resolve()} == set(
+        project.LINKED
+    )
 
 
 def test_each_stack_gets_the_overlay_of_the_layers_it_owns(checkout: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -52,15 +52,15 @@ def run(stack: str, *, cloud: Cloud | None = None, **changes: object) -> Graph:
     pulumi.runtime.set_mocks(mocks, project="smallcase", stack=stack, preview=False)
     pulumi.runtime.set_all_config(config(stack, **changes))
 
-    @pulumi.runtime.test
-    def program() -> None:
-        runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
+    if (before := get_root_resource()) is not None:
+        cast("pulumi.runtime.stack.Stack", before).outputs.clear()
 
-    program()
+    run_under_mocks = cast("Callable[[Callable[[], object]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
+    run_under_mocks(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"))()
     root = cast("pulumi.runtime.stack.Stack", get_root_resource())
     outputs = {name: asyncio.run(_value(value)) for name, value in root.outputs.items()}
     return Graph(resources=mocks.registered, outputs=outputs)
 
 
 async def _value(value: object) -> object:
-    return await value.future() if isinstance(value, pulumi.Output) else value
+    return await cast("pulumi.Output[object]", value).future() if isinstance(value, pulumi.Output) else value

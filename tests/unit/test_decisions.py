@@ -1,9 +1,9 @@
 """Decisions that are pure functions: they need neither Pulumi nor a cloud."""
 
+import subprocess
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
-import subprocess
 
 import pytest
 

@@ -38,8 +38,8 @@ def test_the_three_environments_differ_by_no_more_than_six_named_keys() -> None:
 
 
 def test_each_branch_has_exactly_one_stack() -> None:
-    branches = [own_values(stack).get("smallcase:branch") for stack in STACKS]
-    assert sorted(filter(None, map(str, (branch for branch in branches if branch)))) == sorted(settings.PURPOSES)
+    branches = [str(own_values(stack).get("smallcase:branch", "")) for stack in STACKS]
+    assert sorted(filter(None, branches)) == sorted(settings.PURPOSES)
 
 
 def test_a_stack_that_is_self_without_a_branch_owns_the_platform_alone() -> None:
@@ -119,7 +119,11 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
         ("platform", {"apiAllowList": []}, ["'[]'", "nobody could reach", "config set --path"]),
         ("platform", {"apiAllowList": ["0.0.0.0/0"]}, ["0.0.0.0/0", "to the world"]),
         ("platform", {"apiAllowList": "mine"}, ["'mine'", "not a list"]),
-        ("platform", {"administrators": ["arn:aws:s3:::bucket"]}, ["'arn:aws:s3:::bucket'", "no ARN of a role or user"]),
+        (
+            "platform",
+            {"administrators": ["arn:aws:s3:::bucket"]},
+            ["'arn:aws:s3:::bucket'", "no ARN of a role or user"],
+        ),
         ("platform", {"ingressControllerChart": {"repo": "x"}}, ["`chart` is missing", "config rm"]),
         ("platform", {"ingressControllerChart": {"chart": "x", "repo": "y"}}, ["unknown: repo"]),
         ("platform", {"platform": "platform2"}, ["owns nothing", "Pulumi.<stack>.yaml", "config set smallcase:branch"]),

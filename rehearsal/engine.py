@@ -1,6 +1,7 @@
 """Calling the Pulumi CLI in the rehearsal's project directory."""
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from rehearsal.progress import RehearsalError
 TIMEOUT: Final = 900
 """Seconds after which a command is taken to hang."""
 
+_COUNTS: Final = re.compile(r"^ +[-+~]* *(\d+) (created|updated|replaced|deleted|unchanged)$", re.MULTILINE)
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +25,13 @@ class Engine:
     environment: Mapping[str, str]
     logs: Path
 
-    def select(self, stack: str) -> None:
-        """Select a stack, creating it where it does not exist yet.
+    def create(self, stack: str) -> None:
+        """Create a stack.
 
         Raises:
             RehearsalError: the CLI refused.
         """
-        self._run("stack", "select", "--create", stack, log=stack)
+        self._run("stack", "init", stack, "--no-select", log=stack)
 
     def up(self, stack: str) -> dict[str, int]:
         """Bring a stack up, and say how many resources were created, updated, deleted or left as they are.
@@ -36,12 +39,8 @@ class Engine:
         Raises:
             RehearsalError: the update failed; the message holds the end of what the CLI said.
         """
-        self._run("up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", log=stack)
-        history = cast(
-            "list[dict[str, dict[str, int]]]",
-            json.loads(self._run("stack", "history", "--stack", stack, "--json", "--page-size", "1", log=stack)),
-        )
-        return history[0].get("resourceChanges") or {}
+        said = self._run("up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", log=stack)
+        return {what: int(count) for count, what in _COUNTS.findall(said)}
 
     def stacks(self) -> list[str]:
         """The stacks that exist in this rehearsal's state."""

@@ -42,7 +42,7 @@ def look(url: str, *, patience: float = PATIENCE) -> Page:
             if time.monotonic() > deadline:
                 raise RehearsalError(
                     f"{url} does not show the page: {error}",
-                    "Look at the pods with `make shell` and `kubectl get pods -A`, and at the logs in the state directory.",
+                    "`make shell`, then `kubectl get pods -A`, shows the pods; the state directory has the logs.",
                 ) from None
             time.sleep(0.2)
     page = Page(**{name: said[name] for name in Page.__dataclass_fields__})
@@ -53,5 +53,5 @@ def look(url: str, *, patience: float = PATIENCE) -> Page:
 
 
 def _get(url: str) -> bytes:
-    with urlopen(url, timeout=5) as response:  # noqa: S310 - an address that the program itself exported
+    with urlopen(url, timeout=5) as response:  # noqa: S310 - the program exported this address
         return cast("bytes", response.read())

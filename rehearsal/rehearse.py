@@ -38,10 +38,12 @@ def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
     project.generate(checkout, directory, standing.overlay)
     _prepare_state()
     engine = engine_for(standing, directory)
+    existing = engine.stacks()
     live: list[Live] = []
     for stack, config in project.stacks(checkout).items():
         with progress.step(f"pulumi up -s {stack}"):
-            engine.select(stack)
+            if stack not in existing:
+                engine.create(stack)
             changes = engine.up(stack)
         if config.get("smallcase:branch"):
             url = str(engine.outputs(stack)["url"])
@@ -84,18 +86,17 @@ def engine_for(standing: cluster.Standing, directory: Path) -> Engine:
 
 def table(live: list[Live], console: Console) -> None:
     """Print the addresses, each in its page's colour."""
-    drawn = Table(title="Live on this machine", title_justify="left")
-    for heading in ("stack", "environment", "branch", "version", "image", "address"):
-        drawn.add_column(heading, overflow="fold")
+    drawn = Table("stack", "address, and what is live there", title="Live on this machine", title_justify="left")
     for one in live:
-        drawn.add_row(
-            f"[bold {one.page.colour}]■[/] {one.stack}",
+        done = ", ".join(f"{count} {what}" for what, count in one.changes.items() if what != "unchanged")
+        facts = [
             one.page.environment,
-            one.page.branch,
-            one.page.version,
-            one.page.image.partition("@")[2][:19],
-            one.url,
-        )
+            f"branch {one.page.branch}",
+            f"version {one.page.version}",
+            f"image {one.page.image.partition('@')[2][:19]}",
+            f"resources {done or 'unchanged'}",
+        ]
+        drawn.add_row(f"[bold {one.page.colour}]■[/] {one.stack}", f"{one.url}\n[dim]{' · '.join(facts)}[/]")
     console.print(drawn)
 
 

@@ -3,10 +3,16 @@ from pathlib import Path
 import pytest
 
 from rehearsal.progress import Progress
-from rehearsal.toolchain import ensure_cli
+from rehearsal.toolchain import RehearsalTools, ensure_cli, ensure_rehearsal_tools
 
 
 @pytest.fixture(scope="session")
 def pulumi_cli() -> Path:
     """The real CLI in the pinned version: found, installed or built."""
     return ensure_cli(Progress()) / "pulumi"
+
+
+@pytest.fixture(scope="session")
+def tools() -> RehearsalTools:
+    """The programs of the cluster; building them takes minutes where the cache has none."""
+    return ensure_rehearsal_tools(Progress())

@@ -76,7 +76,7 @@ def ensure_cli(progress: Progress) -> Path:
 
 
 def with_own_host(cli: Path, cache: Path | None = None) -> Path:
-    """A directory with this CLI and our language host: the engine takes one beside its own file, and warns of others."""
+    """A directory with this CLI and our language host: the engine takes the one beside its own file."""
     contents = [path.read_bytes() for path in (LANGUAGE_HOST, LANGUAGE_HOST_PROGRAM)]
     key = hashlib.sha256(b"\0".join([str(cli).encode(), *contents])).hexdigest()[:16]
 

@@ -1,7 +1,6 @@
-"""The real HAProxy in front of small web servers on loopback. SMALLCASE_HAPROXY names the program."""
+"""The real HAProxy in front of small web servers on loopback."""
 
 import http.client
-import os
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from rehearsal.load_balancer.configuration import Listener
 from rehearsal.load_balancer.haproxy import Haproxy, HaproxyError
 from rehearsal.load_balancer.ingress import Action, Answer, Forward, Model, Rule, Share
 from rehearsal.load_balancer.targets import Place
+from rehearsal.toolchain import RehearsalTools
 
 pytestmark = pytest.mark.rehearsal
 ADDRESS: Final = "127.77.9.1"
@@ -24,10 +24,8 @@ TO_GROUP: Final = Forward(shares=(Share(arn="one", weight=1),))
 
 
 @pytest.fixture
-def haproxy(tmp_path: Path) -> Iterator[Haproxy]:
-    binary = os.environ.get("SMALLCASE_HAPROXY")
-    assert binary, "SMALLCASE_HAPROXY must name the haproxy program"
-    running = Haproxy(Path(binary), tmp_path)
+def haproxy(tools: RehearsalTools, tmp_path: Path) -> Iterator[Haproxy]:
+    running = Haproxy(tools.haproxy, tmp_path)
     yield running
     running.stop()
 
@@ -213,9 +211,9 @@ def test_a_haproxy_that_died_is_started_again_with_its_targets(haproxy: Haproxy,
     assert get() == (200, "a")
 
 
-def test_a_second_haproxy_cannot_share_an_address(haproxy: Haproxy, tmp_path: Path) -> None:
+def test_a_second_haproxy_cannot_share_an_address(haproxy: Haproxy, tools: RehearsalTools, tmp_path: Path) -> None:
     haproxy.apply([listener()], {"one": {}})
-    second = Haproxy(Path(os.environ["SMALLCASE_HAPROXY"]), tmp_path / "second")
+    second = Haproxy(tools.haproxy, tmp_path / "second")
     try:
         with pytest.raises(HaproxyError, match=rf"{ADDRESS}:{PORT}"):
             second.apply([listener()], {"one": {}})

@@ -17,16 +17,11 @@ from rehearsal.node.files import node_files
 from rehearsal.node.namespace import Namespace
 from rehearsal.node.traces import differences, snapshot
 from rehearsal.progress import Progress
-from rehearsal.toolchain import RehearsalTools, ensure_rehearsal_tools
+from rehearsal.toolchain import RehearsalTools
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def tools() -> RehearsalTools:
-    return ensure_rehearsal_tools(Progress())
 
 
 @pytest.fixture

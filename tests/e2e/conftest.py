@@ -1,0 +1,103 @@
+"""The rehearsal, from nothing to nothing. It uses the one place that it has on a machine, and empties it first."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import pytest
+
+from rehearsal import project, rehearse
+from rehearsal.cluster import Standing
+from rehearsal.engine import Engine
+from rehearsal.node.traces import differences, snapshot
+from rehearsal.pages import Page, look
+from rehearsal.progress import Progress
+from rehearsal.toolchain import RehearsalTools
+from tests.stack_files import CHECKOUT
+
+ENVIRONMENTS = ("develop", "green", "blue")
+
+
+def make(target: str) -> str:
+    """What `make TARGET` says; the test fails if it does."""
+    done = subprocess.run(["make", target], cwd=CHECKOUT, capture_output=True, text=True, timeout=3000, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """A rehearsal that is up."""
+
+    said: str
+    """What `make rehearse` printed."""
+    standing: Standing
+
+    def shell(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a person would in `make shell`."""
+        return subprocess.run(
+            [sys.executable, "-m", "rehearsal", "shell", *command],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def engine(self, directory: Path) -> Engine:
+        return rehearse.engine_for(self.standing, directory)
+
+    def url(self, stack: str) -> str:
+        return str(self.engine(rehearse.project_directory()).outputs(stack)["url"])
+
+    def page(self, stack: str) -> Page:
+        return look(self.url(stack))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A clone of the checkout in which the application can be changed, with a project directory of its own."""
+
+    clone: Path
+    engine: Engine
+
+    def commit(self, file: str, before: str, after: str) -> None:
+        path = self.clone / file
+        text = path.read_text()
+        assert before in text, f"{file} no longer has {before!r}"
+        path.write_text(text.replace(before, after))
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.test", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", self.clone, *identity, "commit", "--quiet", "--all", "-m", "change"], check=True)
+
+
+@pytest.fixture(scope="session")
+def before(tools: RehearsalTools) -> dict[str, list[str]]:
+    """The machine without a rehearsal."""
+    make("rehearse-down")
+    return snapshot(tools.debian / "nft")
+
+
+@pytest.fixture(scope="session")
+def rehearsal(before: dict[str, list[str]], tools: RehearsalTools) -> Generator[Rehearsal]:
+    said = make("rehearse")
+    yield Rehearsal(said=said, standing=rehearse.running(Progress()))
+    make("rehearse-down")
+    assert differences(before, snapshot(tools.debian / "nft")) == []
+
+
+@pytest.fixture
+def change(rehearsal: Rehearsal, tmp_path: Path) -> Generator[Change]:
+    """A change to deploy; afterwards every environment is back at the checkout's version."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", CHECKOUT, clone], check=True)
+    directory = tmp_path / "project"
+    shutil.copytree(rehearse.project_directory(), directory, symlinks=True)
+    project.generate(clone, directory, rehearsal.standing.overlay)
+    yield Change(clone=clone, engine=rehearsal.engine(directory))
+    make("rehearse")

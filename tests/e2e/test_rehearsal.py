@@ -1,0 +1,191 @@
+"""The main job, for real: the engine, the images, the pods and the pages, on this machine."""
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from infra.settings import PURPOSES
+from rehearsal.node.files import node_files
+from rehearsal.node.namespace import read_process
+from rehearsal.pages import Page
+from rehearsal.progress import RehearsalError
+from rehearsal.toolchain import RehearsalTools
+from tests.e2e.conftest import ENVIRONMENTS, Change, Rehearsal, make
+from tests.stack_files import CHECKOUT, own_values
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
+
+READY = "if drain.is_draining():\n            return Response("
+NEVER_READY = "if True:\n            return Response("
+
+
+def git_status() -> str:
+    return subprocess.run(
+        ["git", "-C", CHECKOUT, "status", "--porcelain"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def kill(component: str) -> None:
+    """End one process of the rehearsal as a crash would."""
+    process = read_process(node_files().run / f"{component}.process")
+    assert process, f"{component} does not run"
+    process.end(patience=0)
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_each_environment_shows_its_own_page(rehearsal: Rehearsal, stack: str) -> None:
+    page = rehearsal.page(stack)
+    settings = own_values(stack)
+    assert page.branch == settings["smallcase:branch"]
+    assert page.environment == PURPOSES[page.branch]
+    assert page.colour == settings["smallcase:colour"]
+    assert rehearsal.url(stack) in rehearsal.said
+
+
+def test_the_three_addresses_differ_and_the_three_images_do_not(rehearsal: Rehearsal) -> None:
+    assert len({rehearsal.url(stack) for stack in ENVIRONMENTS}) == 3
+    assert len({rehearsal.page(stack).image.partition("@")[2] for stack in ENVIRONMENTS}) == 1
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_a_screenshot_of_each_page_has_the_colour_of_its_environment(
+    rehearsal: Rehearsal, stack: str, tmp_path: Path
+) -> None:
+    picture = Path(os.environ.get("SMALLCASE_SCREENSHOTS", tmp_path)) / f"{stack}.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags += [f"--user-data-dir={tmp_path / 'chromium'}", "--window-size=1000,760", f"--screenshot={picture}"]
+    done = subprocess.run(
+        ["chromium", *flags, rehearsal.url(stack)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert picture.exists(), done.stderr
+    with Image.open(picture) as image:
+        corner = image.convert("RGB").getpixel((5, 5))
+    assert corner == tuple(bytes.fromhex(str(own_values(stack)["smallcase:colour"]).removeprefix("#")))
+
+
+@pytest.mark.usefixtures("rehearsal")
+def test_a_second_rehearsal_changes_nothing_and_takes_seconds() -> None:
+    started = time.monotonic()
+    said = make("rehearse")
+    assert time.monotonic() - started < 30
+    assert len(re.findall("resources unchanged", said)) == len(ENVIRONMENTS), said
+
+
+def test_plain_commands_work_to_the_letter_in_the_shell(rehearsal: Rehearsal) -> None:
+    up = rehearsal.shell("pulumi", "up", "-s", "green", "--yes", "--expect-no-changes")
+    assert up.returncode == 0, up.stdout + up.stderr
+    preview = rehearsal.shell("pulumi", "preview", "-s", "green")
+    assert "unchanged" in preview.stdout, preview.stdout + preview.stderr
+    assert "warning" not in (up.stdout + up.stderr + preview.stdout + preview.stderr).lower()
+    pods = rehearsal.shell("kubectl", "get", "pods", "-A", "--no-headers")
+    running = re.findall(r"^(smallcase-\S+) .* 1/1 +Running", pods.stdout, re.MULTILINE)
+    assert {namespace: running.count(namespace) for namespace in sorted(set(running))} == {
+        "smallcase-blue": 3,
+        "smallcase-develop": 1,
+        "smallcase-green": 2,
+    }
+
+
+def test_the_roles_have_their_own_rights_in_the_cluster(rehearsal: Rehearsal) -> None:
+    shim = rehearsal.shell("env", "AWS_PROFILE=stranger", "aws", "eks", "get-token", "--cluster-name", "smallcase")
+    assert shim.returncode == 2
+    assert "stranger" in shim.stderr
+
+
+def test_pods_run_without_privileges_on_a_read_only_file_system(rehearsal: Rehearsal) -> None:
+    touched = rehearsal.shell(
+        *("kubectl", "exec", "-n", "smallcase-green", "deploy/smallcase", "--"),
+        *("python3", "-c", "import os; print(os.getuid()); open('/srv/app/x', 'w')"),
+    )
+    assert "Read-only file system" in touched.stderr
+    assert touched.stdout.split() == ["10001"]
+    refused = rehearsal.shell(
+        *("kubectl", "run", "-n", "smallcase-green", "root", "--image=busybox", "--privileged", "--dry-run=server")
+    )
+    assert "violates PodSecurity" in refused.stderr
+
+
+def test_a_change_reaches_every_pod_and_no_request_is_lost(
+    rehearsal: Rehearsal, change: Change, tools: RehearsalTools
+) -> None:
+    url = rehearsal.url("green")
+    before = rehearsal.page("green")
+    change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-changed")
+    with subprocess.Popen(
+        [tools.wrk, "-c20", "-t1", "-d25s", "--timeout", "10s", f"{url}/"], stdout=subprocess.PIPE, text=True
+    ) as load:
+        time.sleep(1)
+        change.engine.up("green")
+        output = load.communicate(timeout=60)[0]
+    after = rehearsal.page("green")
+    assert after.version != before.version
+    assert after.image != before.image
+    requests = re.search(r"(\d+) requests in", output)
+    assert requests, output
+    assert int(requests[1]) > 1000, output
+    assert "Non-2xx" not in output, output
+    assert "Socket errors" not in output, output
+
+
+def deploy_that_fails(rehearsal: Rehearsal, change: Change, expected: str) -> None:
+    """The change does not go live, one message says why, and the running version keeps serving."""
+    before: Page = rehearsal.page("develop")
+    with pytest.raises(RehearsalError, match=expected) as failed:
+        change.engine.up("develop")
+    assert "Traceback" not in failed.value.message
+    assert rehearsal.page("develop") == before
+
+
+def test_a_dockerfile_that_fails_leaves_the_running_version_serving(rehearsal: Rehearsal, change: Change) -> None:
+    change.commit("app/Dockerfile", "USER 10001", "RUN echo broken on purpose && false\nUSER 10001")
+    deploy_that_fails(rehearsal, change, "broken on purpose")
+
+
+def test_an_app_that_never_becomes_ready_leaves_the_running_version_serving(
+    rehearsal: Rehearsal, change: Change
+) -> None:
+    change.commit("app/smallcase/web.py", READY, NEVER_READY)
+    deploy_that_fails(rehearsal, change, "ProgressDeadlineExceeded|Timeout occurred|did not become|unready")
+
+
+def test_an_unreachable_registry_leaves_the_running_version_serving(rehearsal: Rehearsal, change: Change) -> None:
+    change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-unpushed")
+    kill("registry")
+    deploy_that_fails(rehearsal, change, "localhost:5077")
+
+
+def test_an_unreachable_cluster_is_one_message_and_the_pages_stay(rehearsal: Rehearsal) -> None:
+    kill("kube-apiserver")
+    preview = rehearsal.standing
+    done = subprocess.run(
+        ["pulumi", "preview", "-s", "green", "--non-interactive"],
+        cwd=node_files().state / "project",
+        env=dict(preview.variables),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "127.77.0.1:6443" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    url = yaml.safe_load((node_files().state / "load-balancer" / "targets.json").read_text())
+    assert url, "the load balancer goes on by itself"
+    make("rehearse")
+    assert rehearsal.page("green").branch == "staging"
+
+
+def test_the_checkout_stays_clean(rehearsal: Rehearsal) -> None:
+    """Nothing that a rehearsal does shows in `git status`."""
+    before = git_status()
+    rehearsal.shell("pulumi", "config", "set", "smallcase:replicas", "2", "-s", "green")
+    make("rehearse")
+    assert git_status() == before
+    assert not list(CHECKOUT.glob("Pulumi.*.yaml.*"))

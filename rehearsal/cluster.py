@@ -66,8 +66,9 @@ def _spawn_cloud(running: Node, progress: Progress) -> None:
         f"--certificate-authority={files.authority}",
         f"--registry={places.REGISTRY}",
         f"--registry-password-file={files.registry_password}",
+        f"--faults={files.state / 'faults.json'}",
     ]
-    running.spawn("cloud", argv, _code(), listens(places.EKS_PROVIDER), progress)
+    running.spawn("cloud", argv, _code("cloud"), listens(places.EKS_PROVIDER), progress)
 
 
 def _spawn_load_balancer(running: Node, progress: Progress) -> None:
@@ -81,17 +82,18 @@ def _spawn_load_balancer(running: Node, progress: Progress) -> None:
         f"--certificate={files.webhook_certificate}",
         f"--key={files.webhook_key}",
     ]
-    running.spawn("load-balancer", argv, _code(), listens(places.WEBHOOK), progress)
+    running.spawn("load-balancer", argv, _code("load_balancer"), listens(places.WEBHOOK), progress)
 
 
 def _python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def _code() -> dict[str, str]:
-    """Where the stand-ins' code is, and which: one that runs older code than the checkout's is started anew."""
+def _code(package: str) -> dict[str, str]:
+    """Where a stand-in's code is, and which: one that runs older code than the checkout's is started anew."""
     digest = hashlib.sha256()
-    for path in sorted((CHECKOUT / "rehearsal").rglob("*.py")):
+    root = CHECKOUT / "rehearsal"
+    for path in sorted([root / "places.py", *(root / package).rglob("*.py")]):
         digest.update(path.read_bytes())
     return {"PYTHONPATH": str(CHECKOUT), "SMALLCASE_CODE": digest.hexdigest()[:16]}
 

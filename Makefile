@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smallcase
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),$(CACHE)/uv-$(UV_VERSION)/bin/uv)
 PYTHON := .venv/bin/python
-export UV_PYTHON_PREFERENCE ?= only-system
+export UV_PYTHON_PREFERENCE ?= system
 
 .PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench
 

@@ -11,8 +11,8 @@ from typing import Final, cast, final
 
 import yaml
 
-LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app")
-"""What the program consists of."""
+LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "pyproject.toml", "uv.lock", ".venv")
+"""What the program consists of, and what Pulumi's own Python host finds its packages by."""
 
 Config = Mapping[str, object]
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -149,8 +150,8 @@ class Cloud:
 
         Raises `ApiError` where AWS refuses, `FaultError` or `HalfWayError` for a fault on order.
         """
+        fault = self._strike("create", type)
         with self._lock:
-            fault = self._strike("create", type)
             if type.startswith("aws:"):
                 rules.check_create(self, type, inputs)
             if type.startswith("docker-build:"):
@@ -162,13 +163,13 @@ class Cloud:
             return resource
 
     def read(self, type: str, id: str) -> Resource | None:
+        self._strike("read", type)
         with self._lock:
-            self._strike("read", type)
             return self.find(type, id)
 
     def update(self, type: str, id: str, inputs: Properties) -> Resource:
+        fault = self._strike("update", type)
         with self._lock:
-            fault = self._strike("update", type)
             old = self.find(type, id)
             if old is None:
                 kind = kind_of(type)
@@ -188,8 +189,8 @@ class Cloud:
 
     def delete(self, type: str, id: str) -> None:
         """Removes a resource; one that is gone already is no error, as with the real provider."""
+        fault = self._strike("delete", type)
         with self._lock:
-            fault = self._strike("delete", type)
             resource = self.find(type, id)
             if resource is None:
                 return
@@ -202,8 +203,8 @@ class Cloud:
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
         """The result of a provider function; raises `CloudError` for one that the stand-in does not know."""
+        self._strike("invoke", token)
         with self._lock:
-            self._strike("invoke", token)
             return functions.invoke(self, token, arguments)
 
     def difference(self, type: str, old: Properties, new: Properties, outputs: Properties) -> Difference:
@@ -222,8 +223,13 @@ class Cloud:
         )
 
     def _strike(self, operation: str, type: str) -> Fault | None:
+        """What a call meets. Taken without the lock: a slow call holds up nobody else."""
         fault = self.faults.strike(operation, type)  # pyright: ignore[reportArgumentType]
-        if fault is not None and (fault.when == "before" or operation in ("read", "invoke")):
+        if fault is not None and fault.seconds:
+            time.sleep(fault.seconds)
+        if fault is None or not fault.message:
+            return None
+        if fault.when == "before" or operation in ("read", "invoke"):
             raise FaultError(fault.message)
         return fault
 

@@ -1,4 +1,4 @@
-"""Failures on order: which calls to the stand-in cloud fail, and how."""
+"""Failures on order: which calls to the stand-in cloud fail or are slow, and how."""
 
 # `type` and `id` are the words of the protocol.
 
@@ -20,11 +20,13 @@ class Fault:
     """Calls of one operation on one type that fail with a message.
 
     `skip` calls succeed first, then `times` calls fail. `when` says whether the call fails before it changes
-    anything, or after it: then the resource exists, half-way, and the engine is told so.
+    anything, or after it: then the resource exists, half-way, and the engine is told so. `seconds` is how long the call
+    takes before it does either; without a message it then succeeds.
     """
 
     type: str
-    message: str
+    message: str = ""
+    seconds: float = 0
     operation: Operation = "create"
     when: When = "before"
     skip: int = 0

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+from rehearsal import cluster, places, surroundings
+from tests.stack_files import CHECKOUT, declared
+
+HOME = Path("/tools/pulumi-home")
+
+
+def variables(**caller: str) -> dict[str, str]:
+    return surroundings.variables({"PATH": "/usr/bin", **caller}, programs=[Path("/tools/bin")], pulumi_home=HOME)
+
+
+def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_or_builder() -> None:
+    found = variables(
+        AWS_ACCESS_KEY_ID="AKIA",
+        AWS_SESSION_TOKEN="token",  # noqa: S106
+        BUILDX_BUILDER="mine",
+        DOCKER_HOST="tcp://docker",
+        KUBECONFIG="/home/me/.kube/config",
+        PULUMI_ACCESS_TOKEN="token",  # noqa: S106
+        PULUMI_BACKEND_URL="s3://mine",
+        PULUMI_CONFIG_PASSPHRASE="mine",  # noqa: S106
+    )
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "BUILDX_BUILDER", "DOCKER_HOST"} & set(found) == set()
+    assert {"PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"} & set(found) == set()
+    assert found["PULUMI_BACKEND_URL"] == f"file://{places.state_directory() / 'pulumi'}"
+    assert found["KUBECONFIG"] == str(places.state_directory() / "kubeconfig")
+
+
+def test_what_has_nothing_to_do_with_a_cloud_stays_as_the_caller_has_it() -> None:
+    assert variables(EDITOR="vi", LANG="en_GB.UTF-8").items() >= {"EDITOR": "vi", "LANG": "en_GB.UTF-8"}.items()
+
+
+def test_the_aws_stand_in_comes_before_any_aws_of_the_machine() -> None:
+    first, *_, last = variables()["PATH"].split(":")
+    assert (Path(first) / "aws").is_file()
+    assert last == "/usr/bin"
+
+
+def test_a_role_can_be_chosen_and_the_administrator_is_the_default() -> None:
+    assert variables()["AWS_PROFILE"] == "administrator"
+    assert variables(AWS_PROFILE="preview")["AWS_PROFILE"] == "preview"
+
+
+def test_only_named_settings_differ_from_aws() -> None:
+    overlay = cluster.overlay(Path("/chart"), "localhost:5077/base@sha256:" + "0" * 64)
+    changed = {*overlay.platform, *overlay.environment}
+    assert changed == {
+        "aws:allowedAccountIds",
+        "smallcase:apiAllowList",
+        "smallcase:baseImage",
+        "smallcase:ingressControllerChart",
+    }
+    assert changed - {"aws:allowedAccountIds"} <= set(declared())
+
+
+def test_the_program_knows_nothing_of_the_rehearsal() -> None:
+    program = [CHECKOUT / "__main__.py", *(CHECKOUT / "infra").rglob("*.py")]
+    telling = ("rehears", "localhost", "127.0.0.1", "stand-in", "standin", "if local")
+    said = [f"{path.name}: {word}" for path in program for word in telling if word in path.read_text().lower()]
+    assert said == []
+
+
+def test_the_program_is_a_table_of_contents() -> None:
+    assert len((CHECKOUT / "__main__.py").read_text().splitlines()) <= 60
+    readers = [path.name for path in (CHECKOUT / "infra").rglob("*.py") if "runtime.config" in path.read_text()]
+    assert readers == ["settings.py"]

@@ -1,0 +1,21 @@
+import json
+
+import pytest
+
+from tests.stack_files import CHECKOUT, declared
+
+README = (CHECKOUT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("key", sorted(declared()))
+def test_the_readme_says_of_every_setting_what_the_program_declares(key: str) -> None:
+    declaration = declared()[key]
+    default = declaration["default"]
+    shown = "" if default == "" else f"`{default if isinstance(default, str | int) else json.dumps(default)}`"
+    assert f"| `{key}` | {declaration['type']} | {shown} | {declaration['description']} |" in README
+
+
+def test_every_file_that_the_readme_points_to_exists() -> None:
+    links = {part.partition(")")[0] for part in README.split("](")[1:]}
+    local = {link for link in links if not link.startswith("http")}
+    assert [link for link in sorted(local) if not (CHECKOUT / link).exists()] == []

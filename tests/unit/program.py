@@ -55,8 +55,11 @@ def run(stack: str, *, cloud: Cloud | None = None, **changes: object) -> Graph:
     if (before := get_root_resource()) is not None:
         cast("pulumi.runtime.stack.Stack", before).outputs.clear()
 
-    run_under_mocks = cast("Callable[[Callable[[], object]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
-    run_under_mocks(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"))()
+    def program() -> None:
+        runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__")
+
+    run_under_mocks = cast("Callable[[Callable[[], None]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
+    run_under_mocks(program)()
     root = cast("pulumi.runtime.stack.Stack", get_root_resource())
     outputs = {name: asyncio.run(_value(value)) for name, value in root.outputs.items()}
     return Graph(resources=mocks.registered, outputs=outputs)

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 from infra.contract import PlatformContract
 from infra.environment.image import Image, ImageArgs
 from infra.environment.ingress import Ingress, IngressArgs
-from infra.environment.namespace import Namespace
+from infra.environment.namespace import Namespace, NamespaceArgs
 from infra.environment.workload import Workload, WorkloadArgs
 from infra.settings import EnvironmentSettings
 
@@ -59,9 +59,7 @@ class Environment(pulumi.ComponentResource):
             child,
         )
         self.namespace = Namespace(
-            "namespace",
-            args.settings.namespace,
-            pulumi.ResourceOptions(parent=self, providers=[cluster], depends_on=list(args.platform.ready)),
+            "namespace", NamespaceArgs(name=args.settings.namespace, after=args.platform.ready), in_cluster
         )
         self.ingress = Ingress(
             "ingress",
@@ -80,7 +78,8 @@ class Environment(pulumi.ComponentResource):
                 image=self.image.reference,
                 version=self.image.commit,
                 settings=args.settings,
+                ingress=self.ingress,
             ),
-            pulumi.ResourceOptions(parent=self, providers=[cluster], depends_on=[self.ingress]),
+            in_cluster,
         )
         self.register_outputs({"url": self.ingress.url, "image": self.image.reference})

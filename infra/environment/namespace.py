@@ -1,5 +1,7 @@
 """The namespace that sets one environment apart from the others."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
@@ -18,15 +20,27 @@ LABELS: Final = {
 
 
 @final
+@dataclass(frozen=True, kw_only=True)
+class NamespaceArgs:
+    """A namespace that stands only while `after` stands."""
+
+    name: str
+    after: Sequence[pulumi.Resource]
+    """What everything in the namespace needs to be made and to be taken away again."""
+
+
+@final
 class Namespace(pulumi.ComponentResource):
     """A namespace in which only unprivileged pods run, and only ready ones get traffic."""
 
     name: pulumi.Output[str]
 
-    def __init__(self, name: str, namespace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Namespace", name, {}, opts)
         resource = kubernetes.core.v1.Namespace(
-            "namespace", metadata={"name": namespace, "labels": LABELS}, opts=pulumi.ResourceOptions(parent=self)
+            "namespace",
+            metadata={"name": args.name, "labels": LABELS},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
-        self.name = resource.metadata.apply(lambda metadata: metadata.name or namespace)
+        self.name = resource.metadata.apply(lambda metadata: metadata.name or args.name)
         self.register_outputs({"name": self.name})

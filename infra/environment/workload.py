@@ -6,7 +6,7 @@ from typing import Final, final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.environment.ingress import DEREGISTRATION_DELAY
+from infra.environment.ingress import DEREGISTRATION_DELAY, Ingress
 from infra.labels import APPLICATION, COMMON, SELECTOR
 from infra.settings import EnvironmentSettings
 
@@ -30,6 +30,8 @@ class WorkloadArgs:
     image: pulumi.Input[str]
     version: str
     settings: EnvironmentSettings
+    ingress: Ingress
+    """Comes first: readiness gates are injected only into pods that are made while Service and Ingress exist."""
 
 
 @final
@@ -38,7 +40,7 @@ class Workload(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Workload", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, depends_on=[args.ingress])
         metadata = kubernetes.meta.v1.ObjectMetaArgsDict(name=APPLICATION, namespace=args.namespace, labels=COMMON)
         kubernetes.apps.v1.Deployment(
             "deployment",

@@ -64,12 +64,11 @@ class Platform(pulumi.ComponentResource):
             "ingress-controller",
             IngressControllerArgs(
                 cluster=self.cluster,
-                vpc_id=self.network.vpc_id,
+                network=self.network,
                 region=args.region,
                 chart=settings.ingress_controller_chart,
             ),
-            # The controller removes load balancers while the network still routes.
-            pulumi.ResourceOptions(parent=self, providers=[in_cluster], depends_on=[self.network]),
+            pulumi.ResourceOptions(parent=self, providers=[in_cluster]),
         )
         self.contract = PlatformContract(
             kubeconfig=self.cluster.kubeconfig,

@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 from infra import versions
 from infra.labels import SELECTOR
 from infra.platform.cluster import Cluster
+from infra.platform.network import Network
 from infra.settings import Chart
 
 NAMESPACE: Final = "kube-system"
@@ -28,7 +29,8 @@ class IngressControllerArgs:
     """An ingress controller for a cluster."""
 
     cluster: Cluster
-    vpc_id: pulumi.Input[str]
+    network: Network
+    """The controller removes load balancers while the network still routes."""
     region: str
     chart: Chart
 
@@ -60,7 +62,7 @@ class IngressController(pulumi.ComponentResource):
             values={
                 "clusterName": args.cluster.name,
                 "region": args.region,
-                "vpcId": args.vpc_id,
+                "vpcId": args.network.vpc_id,
                 "replicaCount": 2,
                 "podDisruptionBudget": {"maxUnavailable": 1},
                 "serviceAccount": {
@@ -77,7 +79,7 @@ class IngressController(pulumi.ComponentResource):
                 "podMutatorWebhookConfig": {"failurePolicy": "Fail"},
                 "objectSelector": {"matchLabels": SELECTOR},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.cluster, attachment]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.cluster, args.network, attachment]),
         )
         self.register_outputs({})
 

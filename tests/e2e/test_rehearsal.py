@@ -107,7 +107,7 @@ def test_pods_run_without_privileges_on_a_read_only_file_system(rehearsal: Rehea
     assert "Read-only file system" in touched.stderr
     assert touched.stdout.split() == ["10001"]
     refused = rehearsal.shell(
-        *("kubectl", "run", "-n", "smallcase-green", "root", "--image=busybox", "--privileged", "--dry-run=server")
+        *("kubectl", "run", "-n", "smallcase-green", "root", "--image=busybox", "--dry-run=server")
     )
     assert "violates PodSecurity" in refused.stderr
 

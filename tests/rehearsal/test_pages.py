@@ -1,6 +1,6 @@
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,7 +21,7 @@ HTML = "<p>staging staging 0123456789ab"
 
 
 @contextmanager
-def site(html: str, refusals: int = 0) -> Iterator[str]:
+def site(html: str, refusals: int = 0) -> Generator[str]:
     """A page that answers 503 that many times before it is there."""
     left = [refusals]
 

@@ -64,6 +64,11 @@ class Faults:
             self._faults.clear()
             self._seen.clear()
 
+    def calls(self, fault: Fault) -> int:
+        """How many calls of its operation and type there have been since the fault was ordered."""
+        with self._lock:
+            return self._seen.get(fault, 0)
+
     def strike(self, operation: Operation, type: str) -> Fault | None:
         """Counts one call, and says which fault it meets, if any."""
         self._read_file()

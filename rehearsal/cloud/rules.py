@@ -433,6 +433,8 @@ def check_delete(cloud: "Cloud", resource: Resource) -> None:
                 kind.service, operation, code, message.format(id=resource.id), 409 if kind.service == "IAM" else 400
             )
     match resource.type:
+        case "aws:ec2/subnet:Subnet":
+            _check_no_load_balancer(cloud, resource)
         case "aws:ec2/internetGateway:InternetGateway":
             _check_gateway_detaches(cloud, resource)
         case "aws:ecr/repository:Repository":
@@ -442,6 +444,16 @@ def check_delete(cloud: "Cloud", resource: Resource) -> None:
             raise ApiError("EKS", operation, "InvalidRequestException", message)
         case _:
             pass
+
+
+def _check_no_load_balancer(cloud: "Cloud", subnet: Resource) -> None:
+    """An Ingress has a load balancer with a network interface in each public subnet for as long as it exists; whoever
+    deletes the controller or the cluster first leaves that behind
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2014)."""
+    public = _object(subnet.inputs, "tags").get("kubernetes.io/role/elb") == "1"
+    if public and cloud.of("kubernetes:networking.k8s.io/v1:Ingress"):
+        message = f"The subnet '{subnet.id}' has dependencies and cannot be deleted."
+        raise ApiError("EC2", "DeleteSubnet", "DependencyViolation", message)
 
 
 def _check_gateway_detaches(cloud: "Cloud", gateway: Resource) -> None:

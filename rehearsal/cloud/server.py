@@ -260,6 +260,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=to_struct(self._cloud.preview(type, inputs)))
         try:
+            self._reach_cluster()
             resource = self._cloud.create(type, request.urn, inputs)
         except (ApiError, CloudError, FaultError, HalfWayError) as error:
             _refuse(context, "create", type, error)
@@ -269,8 +270,9 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         type, _ = _type_and_name(request.urn)
         try:
+            self._reach_cluster()
             resource = self._cloud.read(type, request.id)
-        except (ApiError, FaultError) as error:
+        except (ApiError, CloudError, FaultError) as error:
             _refuse(context, "read", type, error)
         LOG.info("read %s %s%s", type, request.id, "" if resource else ": gone")
         if resource is None:
@@ -288,6 +290,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
                 outputs = self._cloud.preview(type, inputs)
             return provider_pb2.UpdateResponse(properties=to_struct(outputs))
         try:
+            self._reach_cluster()
             resource = self._cloud.update(type, request.id, inputs)
         except (ApiError, CloudError, FaultError, HalfWayError) as error:
             _refuse(context, "update", type, error)
@@ -297,8 +300,9 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         type, _ = _type_and_name(request.urn)
         try:
+            self._reach_cluster()
             self._cloud.delete(type, request.id)
-        except (ApiError, FaultError) as error:
+        except (ApiError, CloudError, FaultError) as error:
             _refuse(context, "delete", type, error)
         LOG.info("delete %s %s", type, request.id)
         return empty_pb2.Empty()
@@ -339,6 +343,15 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConstructResponse(
             urn=urn, state=to_struct(state), stateDependencies=dict.fromkeys(state, cluster)
         )
+
+    def _reach_cluster(self) -> None:
+        """Raises `CloudError`, worded as the `kubernetes` provider does, where the account has no cluster."""
+        if self._package == "kubernetes" and not self._cloud.of("aws:eks/cluster:Cluster"):
+            raise CloudError(
+                "configured Kubernetes cluster is unreachable. If the cluster was deleted, you can remove this "
+                "resource from Pulumi state by rerunning the operation with the PULUMI_K8S_DELETE_UNREACHABLE "
+                'environment variable set to "true"'
+            )
 
     def _configuration(self, context: grpc.ServicerContext) -> Configuration:
         with self._lock:

@@ -153,7 +153,11 @@ def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    server.wait_for_termination()
+    # An engine that was killed ended nobody: this process then has another parent, and a program that waits for ever.
+    engine = os.getppid()
+    while os.getppid() == engine:
+        server.wait_for_termination(timeout=1)
+    os._exit(0)
 
 
 if __name__ == "__main__":

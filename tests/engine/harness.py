@@ -14,6 +14,8 @@ from rehearsal.cloud.server import debug_providers
 TIMEOUT: Final = 60
 """Seconds after which a command is taken to hang; all of them take a few."""
 
+_CLOSING_WORDS: Final = ("preview failed", "update failed")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,41 @@ class Outcome:
                 urn = outcome["metadata"]["urn"]
                 steps[urn.rpartition("::")[2]] = outcome["metadata"]["op"]
         return steps
+
+    def changes(self) -> dict[str, str]:
+        """Types of the resources that did not stay as they were, components left out, to what was done to them."""
+        changes: dict[str, str] = {}
+        for event in self.events:
+            outcome = cast("Mapping[str, Mapping[str, str]]", event.get("resOutputsEvent") or {})
+            if outcome and outcome["metadata"]["op"] not in ("same", "read", "refresh"):
+                changes[outcome["metadata"]["type"]] = outcome["metadata"]["op"]
+        return {kind: operation for kind, operation in changes.items() if not kind.startswith("smallcase:")}
+
+    def errors(self) -> list[str]:
+        """What went wrong, each message once, without the engine's closing words; those of the CLI itself where it
+        refuses to start the engine."""
+        messages: list[str] = []
+        for event in self.events:
+            said = cast("Mapping[str, str]", event.get("diagnosticEvent") or {})
+            if said.get("severity") == "error" and said["message"].strip() not in _CLOSING_WORDS:
+                messages.append(said["message"].strip())
+        lines = [line for line in self.stderr.splitlines() if line.startswith("error: ")]
+        return list(dict.fromkeys(messages or lines))
+
+    def ends_before(self, operation: str, first: str, then: str) -> bool:
+        """Whether the operation on all resources of one type had ended when it began on the first of the other."""
+        ended = self._moments("resOutputsEvent", operation, first)
+        started = self._moments("resourcePreEvent", operation, then)
+        return max(ended) < min(started)
+
+    def _moments(self, kind: str, operation: str, type: str) -> list[int]:
+        moments: list[int] = []
+        for moment, event in enumerate(self.events):
+            told = cast("Mapping[str, Mapping[str, str]]", event.get(kind) or {})
+            if told and (told["metadata"]["op"], told["metadata"]["type"]) == (operation, type):
+                moments.append(moment)
+        assert moments, f"no {operation} of a {type} among the engine's events"
+        return moments
 
     def order(self, operation: str) -> list[str]:
         """Types of the resources in the order in which the operation on them ended."""
@@ -93,7 +130,7 @@ class Harness:
         """Runs the CLI without questions; raises `subprocess.TimeoutExpired` when it hangs."""
         log = self.project.parent / "events.json"
         log.unlink(missing_ok=True)
-        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        command = _command(arguments)
         if events:
             command += ["--event-log", str(log)]
             environment["PULUMI_DEBUG_COMMANDS"] = "true"
@@ -114,6 +151,18 @@ class Harness:
             events=[cast("Mapping[str, object]", json.loads(line)) for line in lines],
         )
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """The CLI, running, in a process group of its own."""
+        return subprocess.Popen(
+            _command(arguments),
+            cwd=self.project,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def state(self, stack: str) -> list[Mapping[str, object]]:
         """The resources of a stack's checkpoint, secrets encrypted as they are at rest."""
         ran = self.pulumi("stack", "export", "--stack", stack)
@@ -126,3 +175,7 @@ class Harness:
         ran = self.pulumi("stack", "output", "--stack", stack, "--json", "--show-secrets")
         assert ran.code == 0, ran.output
         return cast("Mapping[str, object]", json.loads(ran.stdout))
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return ["pulumi", *arguments, "--non-interactive", "--color", "never"]

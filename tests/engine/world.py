@@ -1,99 +1,216 @@
 """The program itself, its stacks and an account for them: what the rehearsal runs, without the machine it needs."""
 
+import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, cast, final
+
+import yaml
 
 from rehearsal import project
 from rehearsal.cloud.account import Cloud, Settings
+from rehearsal.cloud.faults import Fault, Operation
+from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.server import serve
 from rehearsal.places import ACCOUNT
-from rehearsal.project import LINKED, Overlay
+from rehearsal.project import LINKED, Overlay, stack_file
 from tests.engine.harness import Harness, Outcome
-from tests.stack_files import CHECKOUT
+from tests.stack_files import ALLOW_LIST, CHECKOUT
 
 PASSWORD: Final = "a-registry-password"
+"""What logs in to the registry, and must never be read anywhere."""
 
-OVERLAY: Final = Overlay(
-    platform={"aws:allowedAccountIds": [ACCOUNT], "smallcase:apiAllowList": ["203.0.113.7/32"]},
-    environment={"aws:allowedAccountIds": [ACCOUNT]},
+CLUSTER: Final = "aws:eks/cluster:Cluster"
+DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
+IMAGE: Final = "docker-build:index:Image"
+INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+REPOSITORY: Final = "aws:ecr/repository:Repository"
+SERVICE: Final = "kubernetes:core/v1:Service"
+
+_PAGE: Final = Path("app/smallcase/templates/page.html")
+
+_OVERLAY: Final = Overlay(
+    platform={"aws:allowedAccountIds": [ACCOUNT], **ALLOW_LIST}, environment={"aws:allowedAccountIds": [ACCOUNT]}
 )
 
-_AUTHOR: Final = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "A. Developer"), ("EMAIL", "developer@example.org"), ("DATE", "2026-01-02T03:04:05Z"))
-}
+Account = Mapping[tuple[str, str], Resource]
+"""Everything that an account holds, by type and id."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A command on a stack: how it ended, and the account before and after it."""
+
+    outcome: Outcome
+    before: Account
+    after: Account
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome.code == 0
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A checkout of its own, a project directory that links to it, and one account."""
+    """A checkout, a project directory that links to it, and one account."""
 
+    directory: Path
     checkout: Path
     harness: Harness
     cloud: Cloud
+
+    def account(self) -> Account:
+        return {(resource.type, resource.id): resource for resource in self.cloud}
 
     def create(self, *stacks: str) -> None:
         for stack in stacks:
             created = self.harness.pulumi("stack", "init", stack, "--no-select")
             assert created.code == 0, created.output
 
-    def configure(self, stack: str, key: str, value: str) -> None:
-        done = self.harness.pulumi("config", "set", key, value, "--stack", stack)
+    def configure(self, stack: str, *arguments: str) -> None:
+        done = self.harness.pulumi("config", "set", *arguments, "--stack", stack)
         assert done.code == 0, done.output
 
-    def preview(self, stack: str, *arguments: str) -> Outcome:
-        return self.harness.pulumi("preview", "--stack", stack, *arguments, events=True)
+    def preview(self, stack: str, *arguments: str) -> Step:
+        return self._step("preview", "--stack", stack, *arguments)
 
-    def up(self, stack: str, *arguments: str) -> Outcome:
-        return self.harness.pulumi("up", "--stack", stack, "--yes", "--skip-preview", *arguments, events=True)
+    def up(self, stack: str, *arguments: str) -> Step:
+        return self._step("up", "--stack", stack, "--yes", "--skip-preview", *arguments)
 
-    def refresh(self, stack: str, *arguments: str) -> Outcome:
-        return self.harness.pulumi("refresh", "--stack", stack, "--yes", "--skip-preview", *arguments, events=True)
+    def refresh(self, stack: str) -> Step:
+        return self._step("refresh", "--stack", stack, "--yes", "--skip-preview", "--expect-no-changes")
 
-    def destroy(self, stack: str) -> Outcome:
-        return self.harness.pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", events=True)
+    def destroy(self, stack: str) -> Step:
+        return self._step("destroy", "--stack", stack, "--yes", "--skip-preview")
+
+    def _step(self, *arguments: str) -> Step:
+        before = self.account()
+        outcome = self.harness.pulumi(*arguments, events=True)
+        return Step(outcome=outcome, before=before, after=self.account())
+
+    @contextmanager
+    def settings(self, stack: str, values: Mapping[str, object]) -> Generator[None]:
+        """A stack file with these values too, for the length of a `with` block."""
+        path = self.harness.project / stack_file(stack)
+        text = path.read_text()
+        content = cast("dict[str, dict[str, object]]", yaml.safe_load(text))
+        path.write_text(yaml.safe_dump({**content, "config": {**content["config"], **values}}))
+        try:
+            yield
+        finally:
+            path.write_text(text)
+
+    @contextmanager
+    def changed_page(self) -> Generator[None]:
+        """A checkout whose application has a change that is not committed, for the length of a `with` block."""
+        page = self.checkout / _PAGE
+        text = page.read_text()
+        page.write_text(text + "<!-- changed -->\n")
+        try:
+            yield
+        finally:
+            page.write_text(text)
+
+    @contextmanager
+    def slow(self, operation: Operation, *types: str) -> Generator[None]:
+        """Calls that take their time, for the length of a `with` block: what does not wait for them shows."""
+        for type in types:  # noqa: A001
+            self.cloud.faults.order(Fault(type=type, operation=operation, seconds=0.2, times=1000))
+        try:
+            yield
+        finally:
+            self.cloud.faults.clear()
+
+    def at_rest(self) -> bytes:
+        """Everything that Pulumi keeps on disk."""
+        return b"".join(path.read_bytes() for path in (self.directory / "state").rglob("*") if path.is_file())
+
+    def empty_repository(self) -> None:
+        """Deletes the images by hand, as `aws ecr batch-delete-image` does."""
+        for image in self.cloud.of(IMAGE):
+            self.cloud.delete(image.type, image.id)
+
+
+def types_in(account: Account) -> set[str]:
+    return {type for type, _ in account}  # noqa: A001
+
+
+def in_namespace(account: Account, namespace: str) -> Account:
+    """The objects of one namespace, itself included."""
+    return {
+        (type, id): resource
+        for (type, id), resource in account.items()  # noqa: A001
+        if type.startswith("kubernetes:") and id.split("/")[0] == namespace
+    }
+
+
+def deployment(account: Account, namespace: str) -> Resource:
+    """The Deployment of a namespace, as it is in the cluster."""
+    return account[DEPLOYMENT, f"{namespace}/smallcase"]
+
+
+def image_of(deployment: Resource) -> str:
+    """What a Deployment's only container runs."""
+    spec = cast("dict[str, dict[str, dict[str, list[dict[str, str]]]]]", deployment.outputs["spec"])
+    (container,) = spec["template"]["spec"]["containers"]
+    return container["image"]
+
+
+def replicas_of(deployment: Resource) -> int:
+    return int(cast("dict[str, float]", deployment.outputs["spec"])["replicas"])
 
 
 def make_checkout(directory: Path) -> Path:
-    """The program as it is in the working tree, committed in a repository of its own."""
+    """The program as it is in the working tree, committed to a repository of its own."""
     directory.mkdir(parents=True)
-    for name in (*LINKED, *(path.name for path in CHECKOUT.glob("Pulumi.*.yaml"))):
-        source = CHECKOUT / name
-        if source.is_dir():
-            shutil.copytree(source, directory / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    for source in (*(CHECKOUT / name for name in LINKED), *CHECKOUT.glob("Pulumi.*.yaml")):
+        target = directory / source.name
+        if source.name.startswith("."):
+            target.symlink_to(source)
+        elif source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
         else:
-            shutil.copy2(source, directory / name)
-    git(directory, "init", "--quiet")
-    commit(directory, "the program")
+            shutil.copy2(source, target)
+    who = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {"HOME": str(directory), "PATH": os.environ["PATH"], **who}
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "the program"]):
+        subprocess.run(["git", "-C", directory, *command], env=environment, check=True, timeout=30)
     return directory
 
 
-def commit(checkout: Path, message: str) -> None:
-    git(checkout, "add", "--all")
-    git(checkout, "commit", "--quiet", "--message", message)
-
-
-def git(checkout: Path, *arguments: str) -> None:
-    subprocess.run(
-        ["git", "-C", checkout, *arguments],
-        env={"HOME": str(checkout), "PATH": "/usr/bin:/bin", **_AUTHOR},
-        check=True,
-        timeout=30,
-    )
+@contextmanager
+def empty_world(directory: Path, checkout: Path, pulumi: Path) -> Generator[World]:
+    """A project and an account with nothing in it yet."""
+    with _account(directory) as (cloud, ports):
+        harness = Harness.create(directory, pulumi, ports, name="smallcase")
+        (harness.project / "Pulumi.yaml").unlink()
+        project.generate(checkout, harness.project, _OVERLAY)
+        yield World(directory=directory, checkout=checkout, harness=harness, cloud=cloud)
 
 
 @contextmanager
-def found(directory: Path, checkout: Path, pulumi: Path) -> Generator[World]:
+def copy_of(world: World, directory: Path, pulumi: Path) -> Generator[World]:
+    """Another world in the same state, which may be ruined."""
+    directory.mkdir(parents=True)
+    shutil.copy2(world.directory / "cloud.json", directory)
+    with _account(directory) as (cloud, ports):
+        harness = Harness.create(directory, pulumi, ports, name="smallcase")
+        for part in ("project", "state"):
+            shutil.rmtree(directory / part)
+            shutil.copytree(world.directory / part, directory / part, symlinks=True)
+        yield World(directory=directory, checkout=world.checkout, harness=harness, cloud=cloud)
+
+
+@contextmanager
+def _account(directory: Path) -> Generator[tuple[Cloud, dict[str, int]]]:
     cloud = Cloud(Settings(registry_password=PASSWORD), state=directory / "cloud.json")
     with serve(cloud) as ports:
-        harness = Harness.create(directory, pulumi, ports, name="smallcase")
-        (harness.project / "Pulumi.yaml").unlink()
-        project.generate(checkout, harness.project, OVERLAY)
-        yield World(checkout=checkout, harness=harness, cloud=cloud)
+        yield cloud, ports

@@ -1,0 +1,120 @@
+"""A platform and an environment in one stack (`platform: self`), and another environment on it."""
+
+import pytest
+
+from tests.engine.stories import (
+    ATTACHMENT,
+    NAT,
+    OIDC,
+    PROFILE,
+    ROUTE,
+    ROUTES_OF_SUBNET,
+    SUBNET,
+    VPC,
+    Life,
+    Steps,
+)
+from tests.engine.world import (
+    CLUSTER,
+    DEPLOYMENT,
+    IMAGE,
+    INGRESS,
+    NAMESPACE,
+    RELEASE,
+    REPOSITORY,
+    SERVICE,
+    deployment,
+    in_namespace,
+    replicas_of,
+    types_in,
+)
+
+
+@pytest.fixture
+def steps(both_layers_in_one: Life) -> Steps:
+    return both_layers_in_one.steps
+
+
+def test_on_an_empty_account_one_up_brings_both_layers_and_a_preview_nothing(steps: Steps) -> None:
+    preview, up = steps["preview", "green"], steps["up", "green"]
+    assert preview.succeeded, preview.outcome.output
+    assert preview.after == {}
+    assert up.succeeded, up.outcome.output
+    assert up.outcome.changes() == preview.outcome.changes()
+    assert {VPC, REPOSITORY, CLUSTER, RELEASE, IMAGE, DEPLOYMENT} <= types_in(up.after)
+
+
+@pytest.mark.parametrize("first", [ATTACHMENT, NAT, OIDC, PROFILE, ROUTE, ROUTES_OF_SUBNET])
+def test_the_ingress_controller_waits_for_what_its_pods_need(steps: Steps, first: str) -> None:
+    assert steps["up", "green"].outcome.ends_before("create", first, RELEASE)
+
+
+@pytest.mark.parametrize("first", [NAT, ROUTE, ROUTES_OF_SUBNET])
+def test_the_cluster_waits_for_its_network(steps: Steps, first: str) -> None:
+    assert steps["up", "green"].outcome.ends_before("create", first, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [(RELEASE, NAMESPACE), (NAMESPACE, SERVICE), (SERVICE, INGRESS), (INGRESS, DEPLOYMENT)]
+)
+def test_the_environment_waits_for_the_ingress_controller_and_its_pods_for_the_way_to_them(
+    steps: Steps, first: str, then: str
+) -> None:
+    assert steps["up", "green"].outcome.ends_before("create", first, then)
+
+
+def test_a_refresh_and_a_second_up_change_nothing(steps: Steps) -> None:
+    step = steps["again", "green"]
+    assert step.succeeded, step.outcome.output
+    assert step.after == step.before
+
+
+def test_another_environment_stands_on_the_same_platform(steps: Steps) -> None:
+    step = steps["up", "develop"]
+    assert step.succeeded, step.outcome.output
+    added = {key: resource for key, resource in step.after.items() if key not in step.before}
+    own = in_namespace(added, "smallcase-develop")
+    assert types_in(own) == {NAMESPACE, SERVICE, INGRESS, DEPLOYMENT}
+    assert types_in(added) - types_in(own) == {IMAGE}
+
+
+def test_an_update_of_the_environment_leaves_the_platform_in_the_same_stack_alone(steps: Steps) -> None:
+    step = steps["scale", "green"]
+    assert step.succeeded, step.outcome.output
+    assert step.outcome.changes() == {DEPLOYMENT: "update"}
+    assert replicas_of(deployment(step.after, "smallcase-green")) == 3
+
+
+def test_the_other_environment_goes_without_a_trace_on_the_platform(steps: Steps) -> None:
+    step = steps["destroy", "develop"]
+    assert step.succeeded, step.outcome.output
+    assert step.before.keys() - step.after.keys() == in_namespace(step.before, "smallcase-develop").keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (DEPLOYMENT, INGRESS),
+        (INGRESS, RELEASE),
+        (NAMESPACE, RELEASE),
+        (RELEASE, PROFILE),
+        (RELEASE, ATTACHMENT),
+        (RELEASE, CLUSTER),
+        (PROFILE, CLUSTER),
+        (CLUSTER, ROUTE),
+        (CLUSTER, NAT),
+        (CLUSTER, SUBNET),
+        (SUBNET, VPC),
+    ],
+)
+def test_one_destroy_takes_both_layers_down_from_the_top(steps: Steps, first: str, then: str) -> None:
+    assert steps["destroy", "green"].outcome.ends_before("delete", first, then)
+
+
+def test_the_images_and_their_repository_stay_until_somebody_deletes_the_images(steps: Steps) -> None:
+    kept, emptied = steps["destroy", "green"], steps["destroy again", "green"]
+    (message,) = kept.outcome.errors()
+    assert "RepositoryNotEmptyException" in message
+    assert types_in(kept.after) == {REPOSITORY, IMAGE}
+    assert emptied.succeeded, emptied.outcome.output
+    assert emptied.after == {}

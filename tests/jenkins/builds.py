@@ -14,6 +14,7 @@ from tests.stack_files import CHECKOUT
 
 JENKINSFILE: Final = CHECKOUT / "Jenkinsfile"
 HARNESS: Final = Path(__file__).with_name("harness.groovy")
+JOB_DSL: Final = Path(__file__).with_name("job_dsl.groovy")
 
 GROOVY: Final = "2.4.21"
 """The Groovy that Jenkins embeds."""
@@ -112,26 +113,35 @@ Builds = Mapping[str, Build]
 
 
 def run(sources: Mapping[str, str], scenarios: Mapping[str, Scenario]) -> dict[str, Builds]:
-    """Run every source in every scenario, all in one Java process: about a second, and 80 ms for each further source.
+    """Run every source in every scenario, in one Java process: about a second, and 80 ms for each further source.
 
     Raises:
         RuntimeError: Java or Maven is missing, or the harness itself is broken.
     """
     asked = {"sources": sources, "scenarios": {name: scenario.as_json() for name, scenario in scenarios.items()}}
+    answers = cast("dict[str, dict[str, dict[str, object]]]", json.loads(_groovy(HARNESS, json.dumps(asked))))
+    return {source: {name: _build(answer) for name, answer in builds.items()} for source, builds in answers.items()}
+
+
+def job_dsl(script: str) -> object:
+    """What a Job DSL script says, as {word: [arguments…, {…}]}; `${…}` in it, which Jenkins fills in, stays as it is."""
+    return json.loads(_groovy(JOB_DSL, script.replace("$", r"\$")))
+
+
+def _groovy(program: Path, text: str) -> str:
+    """What a Groovy program prints when it reads that text."""
     short_lived = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-    command = [_program("java"), *short_lived, "-cp", str(_groovy())]
     done = subprocess.run(
-        [*command, "groovy.ui.GroovyMain", str(HARNESS)],
-        input=json.dumps(asked),
+        [_program("java"), *short_lived, "-cp", _groovy_jar(), "groovy.ui.GroovyMain", program],
+        input=text,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{HARNESS.name} is broken: {done.stderr.strip()[:2000]}")
-    answers = cast("dict[str, dict[str, dict[str, object]]]", json.loads(done.stdout))
-    return {source: {name: _build(answer) for name, answer in builds.items()} for source, builds in answers.items()}
+        raise RuntimeError(f"{program.name} is broken: {done.stderr.strip()[:2000]}")
+    return done.stdout
 
 
 def _build(answer: Mapping[str, object]) -> Build:
@@ -158,7 +168,7 @@ def _program(name: str) -> str:
     return path
 
 
-def _groovy() -> Path:
+def _groovy_jar() -> Path:
     """Groovy's one jar, from Maven Central, kept under its version and checksum."""
     name = f"groovy-all-{GROOVY}.jar"
     return cached_directory(f"groovy-{GROOVY}-{GROOVY_SHA256[:12]}", _fetch_groovy) / name

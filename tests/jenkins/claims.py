@@ -272,6 +272,10 @@ def pull_requests_have_no_nights(builds: Builds) -> None:
         assert scheduled == ([""] if SCENARIOS[name].target else ["H 3 * * *"]), name
 
 
+def nobody_restarts_a_build_behind_its_tests(builds: Builds) -> None:
+    assert all(build.all("disableRestartFromStage") for build in builds.values())
+
+
 def old_builds_are_discarded(builds: Builds) -> None:
     assert all(build.all("buildDiscarder") for build in builds.values())
 
@@ -303,6 +307,7 @@ CLAIMS: Final[tuple[Callable[[Builds], None], ...]] = (
     the_check_that_a_branch_requires_names_it_and_says_how_the_build_went,
     every_agent_starts_from_a_checkout_and_is_left_clean,
     pull_requests_have_no_nights,
+    nobody_restarts_a_build_behind_its_tests,
     old_builds_are_discarded,
     lines_of_the_log_say_when,
 )

@@ -100,8 +100,9 @@ class Build {
             Section.read(parts.triggers, new Section('triggers', [cron: { spec -> note('cron', [spec: spec]) }], [env: env]))
         }
         wrapped(wrappers(parts.options, [
-            buildDiscarder     : { strategy -> note('buildDiscarder', [strategy: strategy]) },
-            skipDefaultCheckout: { -> note('skipDefaultCheckout', [:]) },
+            buildDiscarder         : { strategy -> note('buildDiscarder', [strategy: strategy]) },
+            disableRestartFromStage: { -> note('disableRestartFromStage', [:]) },
+            skipDefaultCheckout    : { -> note('skipDefaultCheckout', [:]) },
         ])) {
             onAgent(parts.agent) { stages('pipeline', parts.stages).each { throw it } }
         }
@@ -233,8 +234,7 @@ class Build {
                 found << { !inner[0]() }
             } },
         ], [:], true))
-        expect(!found.empty, "${title} has no condition")
-        found
+        found ?: expect(false, "${title} has no condition")
     }
 
     /** The parts of a block, to be read later: word → its closure or value. */

@@ -124,7 +124,7 @@ def run(sources: Mapping[str, str], scenarios: Mapping[str, Scenario]) -> dict[s
 
 
 def job_dsl(script: str) -> object:
-    """What a Job DSL script says, as {word: [arguments…, {…}]}; `${…}` in it, which Jenkins fills in, stays as it is."""
+    """What a Job DSL script says, as {word: [arguments…, {…}]}, with `${…}`, which Jenkins fills in, as it stands."""
     return json.loads(_groovy(JOB_DSL, script.replace("$", r"\$")))
 
 

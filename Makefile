@@ -35,7 +35,7 @@ lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over ever
 	@$(PYTHON) -m ruff format --check
 	@.venv/bin/basedpyright
 	@.venv/bin/hadolint app/Dockerfile
-	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra --include='*' --exclude='*.py')
+	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
 	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile
 

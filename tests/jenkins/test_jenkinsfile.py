@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.jenkins.builds import HARNESS, JENKINSFILE, Builds, run
-from tests.jenkins.claims import CLAIMS, SCENARIOS
+from tests.jenkins.claims import CLAIMS, INSTALL, SCENARIOS, VERB
+from tests.stack_files import CHECKOUT
 
 COMMITTED: Final = "as committed"
 CLAIM: Final = {claim.__name__: claim for claim in CLAIMS}
@@ -61,6 +62,12 @@ def test_what_jenkins_would_refuse_is_refused_with_its_line(builds: dict[str, Bu
     refusal = builds["a misspelt step"]["push to master"].refusal
     line = next(number for number, text in enumerate(JENKINSFILE.read_text().splitlines(), 1) if "unstash" in text)
     assert refusal == f"line {line}: `unstahs` is no word of Image, push, deploy"
+
+
+def test_every_call_of_a_verb_is_documented(builds: dict[str, Builds]) -> None:
+    documented = (CHECKOUT / "docs" / "pipeline.md").read_text()
+    called = {command.removeprefix(VERB) for build in builds[COMMITTED].values() for command in build.commands}
+    assert [call for call in sorted(called - {INSTALL}) if f"| `{call}` |" not in documented] == []
 
 
 def test_the_harness_stays_small_enough_to_be_read() -> None:

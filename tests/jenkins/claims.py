@@ -249,8 +249,8 @@ def the_check_that_a_branch_requires_names_it_and_says_how_the_build_went(builds
             tested = FLOW in build.commands and TEST in build.commands
             went_well = tested and (not scenario.target or PREVIEW in build.commands)
             went_well = went_well and (build.result == "SUCCESS" or PLAN in build.commands)
-            expected = [(f"ready-for-{scenario.target or scenario.branch}", "SUCCESS" if went_well else "FAILURE")]
-            assert [(e.arguments["name"], e.arguments["conclusion"]) for e in ready] == expected, name
+            told = [(f"ready-for-{scenario.target or scenario.branch}", "SUCCESS" if went_well else "FAILURE")]
+            assert [(e.arguments["name"], e.arguments["conclusion"]) for e in ready] == told, name
         else:
             assert not ready, name
 

@@ -1,5 +1,6 @@
 """The Jenkinsfile does what it should, and each part of it is missed when it is changed (`mistakes.txt`)."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -24,9 +25,10 @@ class Mistake(NamedTuple):
     def made_in(self, text: str) -> str:
         assert self.behind in text, f"{self.name}: {self.behind!r} is not in the Jenkinsfile any more"
         before, behind, rest = text.partition(self.behind)
-        passage = behind + rest
-        assert self.old in passage, f"{self.name}: no {self.old!r} behind {self.behind!r} any more"
-        return before + passage.replace(self.old, self.new, 1)
+        old = r"\s+".join(re.escape(word) for word in self.old.split())
+        changed, count = re.subn(old, lambda _: self.new, behind + rest, count=1)
+        assert count == 1, f"{self.name}: no {self.old!r} behind {self.behind!r} any more"
+        return before + changed
 
 
 MISTAKES: Final = [

@@ -23,6 +23,11 @@ if configured.platform is not None:
 else:
     platform = contract.refer_to(configured.platform_stack)
 
+if configured.github is not None:
+    from infra.branch_rules import BranchRules
+
+    BranchRules("branch-rules", configured.github)
+
 if configured.environment is not None:
     environment = Environment(
         PROJECT,

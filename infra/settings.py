@@ -38,6 +38,9 @@ KEYS: Final = frozenset(
         "administrators",
         "apiAllowList",
         "ingressControllerChart",
+        "repository",
+        "gitHubApp",
+        "approvals",
     }
 )
 
@@ -46,6 +49,8 @@ _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_OWNER: Final = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,38}")
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 T = TypeVar("T")
@@ -99,6 +104,19 @@ class EnvironmentSettings:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class GitHub:
+    """The repository whose branches get rules."""
+
+    owner: str
+    name: str
+    app: int
+    """Number of the GitHub App that Jenkins reports checks as: no other app's check counts."""
+    approvals: int
+    """How many people have to approve a pull request into staging or master."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that a stack's configuration says."""
 
@@ -109,6 +127,8 @@ class Settings:
     platform_stack: str
     platform: PlatformSettings | None
     """None where another stack, `platform_stack`, owns the platform."""
+    github: GitHub | None
+    """None where no repository is configured, or where another stack owns the platform."""
     environment: EnvironmentSettings | None
     """None where the stack is no environment."""
 
@@ -150,6 +170,7 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
         account_ids=reader.value("aws:allowedAccountIds", "a list of account ids of 12 digits", _account_ids),
         platform_stack=stack if owns_platform else platform_stack,
         platform=_platform(reader) if owns_platform else None,
+        github=_github(reader) if owns_platform and reader.text("repository") else None,
         environment=_environment(stack, reader) if is_environment else None,
     )
 
@@ -171,6 +192,17 @@ def _platform(reader: "_Reader") -> PlatformSettings:
             "an object with `chart` and, unless that is a folder, `repository`",
             _chart,
             mend="pulumi config rm smallcase:ingressControllerChart",
+        ),
+    )
+
+
+def _github(reader: "_Reader") -> GitHub:
+    return GitHub(
+        owner=reader.value("github:owner", "the organisation or person that owns the repository", _matching(_OWNER)),
+        name=reader.value("repository", "the repository's name, without its owner", _matching(_REPOSITORY)),
+        app=reader.value("gitHubApp", "the number of the GitHub App that Jenkins uses", _positive, example="123456"),
+        approvals=reader.value(
+            "approvals", "a number from 0 to 6", _one_of({str(number): number for number in range(7)}), example="1"
         ),
     )
 
@@ -269,6 +301,12 @@ def _one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
         return choices[text]
 
     return read
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,9}", text):
+        raise ValueError("not set" if text in {"", "0"} else "not a number")
+    return int(text)
 
 
 def _replicas(text: str) -> int:

@@ -5,6 +5,7 @@ from typing import Final
 PULUMI: Final = "3.259.0"
 PULUMI_AWS: Final = "7.51.1"
 PULUMI_EKS: Final = "4.4.0"
+PULUMI_GITHUB: Final = "6.15.0"
 PULUMI_KUBERNETES: Final = "4.25.0"
 PULUMI_DOCKER_BUILD: Final = "0.0.22"
 

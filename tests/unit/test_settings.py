@@ -139,6 +139,8 @@ def test_a_bad_value_is_refused_with_the_key_the_value_what_is_allowed_and_the_w
 def test_another_region_or_account_is_checked_too() -> None:
     with pytest.raises(SettingsError, match="aws:region is 'Frankfurt'"):
         settings.parse("green", {**config("green"), "aws:region": "Frankfurt"})
+    with pytest.raises(SettingsError, match="no pods on Fargate"):
+        settings.parse("green", {**config("green"), "aws:region": "us-gov-west-1"})
     with pytest.raises(SettingsError, match="'12' is no account id"):
         settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["12"]'})
     parsed = settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["123456789012"]'})

@@ -1,0 +1,45 @@
+"""Where a host is reached: addresses that stay when the host is replaced."""
+
+from typing import final
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.platform.firewall import Firewall
+
+
+@final
+class HostAddress(pulumi.ComponentResource):
+    """A network interface, and an Elastic IP where the host is to be known outside."""
+
+    interface_id: pulumi.Output[str]
+    private_ip: pulumi.Output[str]
+    public_ip: pulumi.Output[str] | None
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        subnet_id: pulumi.Input[str],
+        firewall: Firewall,
+        *,
+        public: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("smallcase:platform:HostAddress", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        interface = aws.ec2.NetworkInterface(
+            name,
+            subnet_id=subnet_id,
+            security_groups=[firewall.id],
+            description=host,
+            tags={"Name": host},
+            opts=child,
+        )
+        self.interface_id = interface.id
+        self.private_ip = interface.private_ip
+        self.public_ip = None
+        if public:
+            address = aws.ec2.Eip(name, domain="vpc", network_interface=interface.id, tags={"Name": host}, opts=child)
+            self.public_ip = address.public_ip
+        self.register_outputs({"private_ip": self.private_ip})

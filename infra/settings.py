@@ -42,6 +42,8 @@ KEYS: Final = frozenset(
         "domain",
         "hostImage",
         "jenkinsAllowList",
+        "githubRepository",
+        "githubApp",
         "alarmMail",
     }
 )
@@ -52,6 +54,8 @@ _HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+")
 _AMI: Final = re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?")
 _MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_REPOSITORY: Final = re.compile(r"[\w.-]{1,39}/[\w.-]{1,100}")
+_NUMBER: Final = re.compile(r"\d{1,12}")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
@@ -91,6 +95,10 @@ class PlatformSettings:
     """AMI id of the Jenkins hosts. Pinned, because a moving one would replace the hosts at the next `up`."""
     jenkins_allow_list: tuple[IPv4Network, ...]
     """Where people who use Jenkins come from; matters with a domain only."""
+    github_repository: str
+    """`owner/name` of the repository that Jenkins builds; empty while there is none."""
+    github_app: str
+    """Number of the GitHub App by which Jenkins reads the repository and reports to it."""
     alarm_mail: str | None
 
 
@@ -203,6 +211,8 @@ def _platform(reader: "_Reader") -> PlatformSettings:
             _public_ranges if domain is not None else _ranges,
             mend="pulumi config set --path 'smallcase:jenkinsAllowList[0]' 203.0.113.7/32",
         ),
+        github_repository=reader.value("githubRepository", "owner/name, or nothing", _empty_or(_REPOSITORY)),
+        github_app=reader.value("githubApp", "the number of a GitHub App, or nothing", _empty_or(_NUMBER)),
         alarm_mail=reader.value(
             "alarmMail", "a mail address, or nothing", lambda text: _matching(_MAIL)(text) if text else None
         ),
@@ -298,6 +308,10 @@ _name = _matching(re.compile(r"[A-Za-z0-9._-]{1,100}"))
 
 def _host_or_none(text: str) -> str | None:
     return _matching(_HOST)(text) if text else None
+
+
+def _empty_or(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: _matching(pattern)(text) if text else ""
 
 
 def _region(text: str) -> str:

@@ -52,6 +52,8 @@ class Node:
     """URNs it names as dependencies, by property or otherwise."""
     provider: str
     """URN of the provider instance, empty for the default one."""
+    providers: Mapping[str, str]
+    """URNs of the provider instances that a component hands to its children."""
     protect: bool
     retain_on_delete: bool
     delete_before_replace: bool
@@ -181,6 +183,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
                 dependencies=frozenset(request.dependencies),
                 # A reference is the URN of the provider and its id.
                 provider=request.provider.rpartition("::")[0],
+                providers={name: reference.rpartition("::")[0] for name, reference in request.providers.items()},
                 protect=request.protect,
                 retain_on_delete=request.retainOnDelete,
                 delete_before_replace=request.deleteBeforeReplace,
@@ -207,16 +210,17 @@ def program(
     refers_to: Properties | None = None,
     accounts: Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
+    named: str = "",
 ) -> Graph:
     """Run the program for a stack, with changed values of its configuration.
 
     `refers_to` is the platform that the stack it refers to exports; None where there is none. `accounts` are the ids of
-    the accounts that it may touch.
+    the accounts that it may touch; `named` is a name in place of the one whose configuration is taken.
     """
     stacks: dict[str, Properties] = {"organization/smallcase/platform": {"platform": refers_to}} if refers_to else {}
     mocks = CloudMocks(stacks=stacks)
     recorder = _Recorder(mocks, refers_to)
-    pulumi_mocks.set_mocks(mocks, project="smallcase", stack=stack, preview=False, monitor=recorder)
+    pulumi_mocks.set_mocks(mocks, project="smallcase", stack=named or stack, preview=False, monitor=recorder)
     pulumi.runtime.set_all_config({**config(stack, **(changes or {})), "aws:allowedAccountIds": json.dumps(accounts)})
     root = cast("pulumi_stack.Stack", pulumi_settings.get_root_resource())
     root.outputs = {}
@@ -228,7 +232,7 @@ def program(
 
     under_mocks = cast("Callable[[Callable[[], object]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
     under_mocks(run)()
-    return Graph(stack=stack, nodes=recorder.nodes, outputs=cast("Properties", outputs), mocks=mocks)
+    return Graph(stack=named or stack, nodes=recorder.nodes, outputs=cast("Properties", outputs), mocks=mocks)
 
 
 @cache

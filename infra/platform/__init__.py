@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from infra import account
 from infra.contract import PlatformContract
+from infra.names import physical_name
 from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
 from infra.platform.domain import Domain
@@ -22,6 +23,9 @@ from infra.platform.pipeline_rights import PipelineRights
 from infra.platform.pipeline_roles import PipelineRoles, PipelineRolesArgs
 from infra.platform.registry import Registry
 from infra.settings import PROJECT, PlatformSettings
+
+LONGEST_NAME: Final = 48
+"""Of a platform: it starts the names of roles, which take 64 characters."""
 
 SCHEME: Final = {"alb.ingress.kubernetes.io/scheme": "internet-facing"}
 
@@ -47,7 +51,7 @@ class Platform(pulumi.ComponentResource):
         super().__init__("smallcase:platform:Platform", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings, stack, region = args.settings, args.stack, args.region
-        platform = f"{PROJECT}-{stack}"
+        platform = physical_name(PROJECT, stack, limit=LONGEST_NAME)
         account_id = aws.get_caller_identity(opts=pulumi.InvokeOptions(parent=self)).account_id
         network = Network(
             "network",
@@ -115,13 +119,14 @@ class Platform(pulumi.ComponentResource):
             "jenkins",
             JenkinsArgs(
                 name=platform,
-                stack=stack,
                 region=region,
                 account_id=account_id,
                 network=network,
                 cluster=cluster,
                 roles=roles,
                 image=settings.host_image,
+                repository=settings.github_repository,
+                github_app=settings.github_app,
                 domain=domain,
                 allow_list=settings.jenkins_allow_list,
             ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from infra import versions
+from infra import state, versions
 
 JENKINS: Final = Path(__file__).resolve().parent.parent.parent / "jenkins"
 PROGRAMS: Final = "/opt/smallcase"
@@ -54,7 +54,7 @@ JENKINS_DROP_IN: Final = """\
 RequiresMountsFor=/var/lib/jenkins
 [Service]
 EnvironmentFile=/etc/smallcase/host.env
-Environment="CASC_JENKINS_CONFIG=/etc/jenkins/casc"
+Environment="CASC_JENKINS_CONFIG=/etc/jenkins/jenkins.yaml"
 Environment="JAVA_OPTS=-Djava.awt.headless=true -Djenkins.install.runSetupWizard=false -XX:MaxRAMPercentage=60"
 """
 
@@ -65,14 +65,16 @@ class Controller:
     """Settings of the host that Jenkins runs on."""
 
     region: str
-    stack: str
     parameters: str
     """Path of the SSM parameters by which hosts learn each other's public keys."""
-    secrets: str
-    """Prefix of Jenkins's secrets in AWS Secrets Manager. Their values never pass through here."""
+    account: str
     home_volume: str
     """Id of the EBS volume that holds JENKINS_HOME."""
     url: str
+    """How people reach Jenkins."""
+    repository: str
+    """`owner/name` on GitHub."""
+    github_app: str
     agents: Mapping[str, str]
     """Private addresses by label."""
 
@@ -82,15 +84,18 @@ class Controller:
         Raises:
             ValueError: the files are too large, packed, for user data.
         """
+        owner, _, repository = self.repository.partition("/")
         environment = {
-            "PLATFORM": self.stack,
-            "SECRETS": self.secrets,
             "HOME_VOLUME": self.home_volume,
             "JENKINS_URL": self.url,
+            "PULUMI_BACKEND_URL": state.backend_url(self.account, self.region),
+            "GITHUB_OWNER": owner,
+            "GITHUB_REPOSITORY": repository,
+            "GITHUB_APP_ID": self.github_app,
             "JENKINS_UID": str(JENKINS_UID),
             "JENKINS_VERSION": versions.JENKINS,
             "PLUGIN_MANAGER_VERSION": versions.JENKINS_PLUGIN_MANAGER,
-            **{f"AGENT_{label.upper()}_ADDRESS": address for label, address in self.agents.items()},
+            **{f"AGENT_{label.upper()}_HOST": address for label, address in self.agents.items()},
         }
         return _packed(
             {
@@ -119,6 +124,7 @@ class Agent:
             "CONTROLLER_ADDRESS": self.controller_address,
             "JENKINS_UID": str(JENKINS_UID),
             "PYTHON_VERSION": versions.PYTHON,
+            "UV_VERSION": versions.UV,
             "PULUMI_VERSION": versions.PULUMI,
             "BUILDKIT_VERSION": versions.BUILDKIT,
         }
@@ -131,9 +137,10 @@ def unpacked(user_data: str) -> str:
 
 
 def _common(kind: str, region: str, parameters: str, environment: Mapping[str, str]) -> dict[str, str]:
+    # Quoted in the one way that a shell and systemd read alike.
     settings = {"AWS_REGION": region, "PARAMETERS": parameters, "JAVA_VERSION": versions.JAVA, **environment}
     return {
-        "/etc/smallcase/host.env": "".join(f"{name}={value}\n" for name, value in settings.items()),
+        "/etc/smallcase/host.env": "".join(f"{name}='{value}'\n" for name, value in settings.items()),
         f"{PROGRAMS}/lib.sh": _script("lib"),
         f"{PROGRAMS}/boot.sh": _script(kind),
         f"{PROGRAMS}/keys.sh": _script(f"{kind}-keys"),
@@ -149,9 +156,8 @@ def _script(name: str) -> str:
 
 def _configuration() -> dict[str, str]:
     """Jenkins's own configuration, as the repository has it."""
-    files = {"/etc/jenkins/plugins.txt": JENKINS / "plugins.txt"}
-    files |= {f"/etc/jenkins/casc/{path.name}": path for path in sorted((JENKINS / "casc").glob("*.yaml"))}
-    return {target: source.read_text() for target, source in files.items() if source.exists()}
+    sources = (JENKINS / name for name in ("plugins.txt", "jenkins.yaml"))
+    return {f"/etc/jenkins/{source.name}": source.read_text() for source in sources if source.exists()}
 
 
 def _packed(files: Mapping[str, str]) -> str:

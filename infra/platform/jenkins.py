@@ -20,12 +20,15 @@ from infra.platform.host_address import HostAddress
 from infra.platform.network import Network
 from infra.platform.pipeline_roles import DEPLOY, PREVIEW, PipelineRoles
 from infra.platform.volume import Volume
+from infra.settings import PROJECT
 
 CONTROLLER: Final = "controller"
 AGENTS: Final = (PREVIEW, DEPLOY)
 PORT: Final = 8080
 INSTANCE_TYPE: Final = "t3.medium"
 """x86, as the images are; 4 GB of memory."""
+SECRETS: Final = f"{PROJECT}/jenkins/"
+"""What the names of Jenkins's secrets in AWS Secrets Manager start with. People put them there, never Pulumi."""
 PENDING: Final = "pending"
 """Value of a parameter that no host has written yet."""
 PUBLIC_KEYS: Final = {
@@ -42,7 +45,6 @@ class JenkinsArgs:
     """Jenkins for one platform."""
 
     name: str
-    stack: str
     region: str
     account_id: str
     network: Network
@@ -50,6 +52,9 @@ class JenkinsArgs:
     roles: PipelineRoles
     image: str
     """AMI id of all three hosts."""
+    repository: str
+    """`owner/name` on GitHub."""
+    github_app: str
     domain: Domain | None
     """None where Jenkins is reached through Session Manager alone."""
     allow_list: Sequence[IPv4Network]
@@ -150,7 +155,7 @@ class Jenkins(pulumi.ComponentResource):
             "secrets",
             name="secrets",
             role=role.name,
-            policy=iam.rendered(*secrets_rights(args.account_id, args.region, args.name)),
+            policy=iam.rendered(*secrets_rights(args.account_id, args.region)),
             opts=self._child,
         )
         return role
@@ -180,18 +185,13 @@ def parameters(name: str) -> str:
     return f"/{name}/jenkins"
 
 
-def secrets_prefix(name: str) -> str:
-    """What the names of Jenkins's secrets in AWS Secrets Manager start with. People put them there, never Pulumi."""
-    return f"{name}/jenkins/"
-
-
-def secrets_rights(account: str, region: str, name: str) -> list[iam.Statement]:
+def secrets_rights(account: str, region: str) -> list[iam.Statement]:
     """What Jenkins needs to fill in the secrets of its own configuration, and to offer them as credentials."""
     return [
         iam.allow(
             "secretsmanager:DescribeSecret",
             "secretsmanager:GetSecretValue",
-            on=iam.arn("secretsmanager", region, account, f"secret:{secrets_prefix(name)}*"),
+            on=iam.arn("secretsmanager", region, account, f"secret:{SECRETS}*"),
         ),
         # Names and tags only; no resource can be named for it.
         iam.allow("secretsmanager:ListSecrets", on="*"),
@@ -223,11 +223,12 @@ def _boots(
     def controller(volume: str, *agents: str) -> str:
         return Controller(
             region=args.region,
-            stack=args.stack,
+            account=args.account_id,
             parameters=parameters(args.name),
-            secrets=secrets_prefix(args.name),
             home_volume=volume,
             url=url,
+            repository=args.repository,
+            github_app=args.github_app,
             agents=dict(zip(AGENTS, agents, strict=True)),
         ).user_data()
 

@@ -4,11 +4,12 @@ set -euo pipefail
 # shellcheck source=jenkins/boot/lib.sh
 . /opt/smallcase/lib.sh
 
-HOME_DIRECTORY=/home/jenkins
+HOME_DIRECTORY=/var/lib/jenkins-agent
 dnf install --quiet --assumeyes "java-$JAVA_VERSION-amazon-corretto-headless" git make tar gzip docker \
     "python$PYTHON_VERSION" "python$PYTHON_VERSION-pip"
 # `python3` for the project; the system's own tools name theirs by full path.
 ln -sf "/usr/bin/python$PYTHON_VERSION" /usr/local/bin/python3
+"python$PYTHON_VERSION" -m pip install --quiet "uv==$UV_VERSION"
 
 ensure_user jenkins "$JENKINS_UID" "$HOME_DIRECTORY"
 install -d -o jenkins -g jenkins -m 0700 "$HOME_DIRECTORY"

@@ -7,7 +7,7 @@ set -euo pipefail
 KNOWN_HOSTS=/var/lib/jenkins/.ssh/known_hosts
 preview=$(parameter preview/host-key)
 deploy=$(parameter deploy/host-key)
-if printf '%s\n' "$AGENT_PREVIEW_ADDRESS $preview" "$AGENT_DEPLOY_ADDRESS $deploy" | changed "$KNOWN_HOSTS" 0644; then
+if printf '%s\n' "$AGENT_PREVIEW_HOST $preview" "$AGENT_DEPLOY_HOST $deploy" | changed "$KNOWN_HOSTS" 0644; then
     chown jenkins:jenkins "$KNOWN_HOSTS"
     say "the agents' host keys have changed"
 fi

@@ -45,8 +45,8 @@ java -jar "$MANAGER" --war /usr/share/java/jenkins.war --plugin-file /etc/jenkin
 chown -R jenkins:jenkins "$HOME_DIRECTORY/plugins.new"
 
 # The key that opens the agents is made here and stays here; they read its public half.
-KEY=$HOME_DIRECTORY/.ssh/agents
-install -d -o jenkins -g jenkins -m 0700 "$HOME_DIRECTORY/.ssh"
+KEY=$HOME_DIRECTORY/agents/id_ed25519
+install -d -o jenkins -g jenkins -m 0700 "$HOME_DIRECTORY/.ssh" "$HOME_DIRECTORY/agents"
 [ -f "$KEY" ] || runuser -u jenkins -- ssh-keygen -q -t ed25519 -N '' -C jenkins -f "$KEY"
 publish controller/key "$(cut -d ' ' -f 1,2 "$KEY.pub")"
 systemctl enable --now smallcase-keys.timer

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -15,11 +14,12 @@ from infra.platform.boot import JENKINS, LIMIT, Agent, Controller, unpacked
 
 CONTROLLER = Controller(
     region="us-east-1",
-    stack="platform",
+    account="123456789012",
     parameters="/smallcase-platform/jenkins",
-    secrets="smallcase-platform/jenkins/",
     home_volume="vol-0123456789abcdef0",
-    url="http://localhost:8080",
+    url="https://jenkins.example.org",
+    repository="example/smallcase",
+    github_app="123456",
     agents={"preview": "10.42.0.10", "deploy": "10.42.0.11"},
 )
 AGENT = Agent(
@@ -40,7 +40,9 @@ def files(host: Controller | Agent) -> dict[str, str]:
 def environment(host: Controller | Agent) -> dict[str, str]:
     """Settings that a host's scripts see."""
     lines = files(host)["/etc/smallcase/host.env"].splitlines()
-    return dict(cast("tuple[str, str]", tuple(line.split("=", 1))) for line in lines)
+    pairs = [line.partition("=") for line in lines]
+    assert all(value[0] == value[-1] == "'" for _, _, value in pairs)
+    return {name: value[1:-1] for name, _, value in pairs}
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -66,8 +68,12 @@ def test_every_variable_that_a_script_reads_is_set(host: Controller | Agent) -> 
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_setting_needs_no_quotes_in_a_shell(host: Controller | Agent) -> None:
-    assert all(re.fullmatch(r"[\w./:@-]+", value) for value in environment(host).values())
+def test_a_shell_reads_the_settings_as_they_were_written(host: Controller | Agent, tmp_path: Path) -> None:
+    settings = environment(host)
+    (tmp_path / "host.env").write_text(files(host)["/etc/smallcase/host.env"])
+    command = f"set -a; . {tmp_path}/host.env; exec env"
+    shown = subprocess.run(["sh", "-c", command], env={}, capture_output=True, text=True, check=True).stdout
+    assert {f"{name}={value}" for name, value in settings.items()} <= set(shown.splitlines())
 
 
 def test_versions_are_the_pinned_ones() -> None:
@@ -85,7 +91,7 @@ def test_no_script_takes_the_newest_of_anything() -> None:
 
 def test_the_plugins_and_the_configuration_of_the_repository_arrive_on_the_controller() -> None:
     written = files(CONTROLLER)
-    for source in (*JENKINS.glob("plugins.txt"), *JENKINS.glob("casc/*.yaml")):
+    for source in (*JENKINS.glob("plugins.txt"), *JENKINS.glob("jenkins.yaml")):
         assert source.read_text() in written.values()
     assert not any("/etc/jenkins" in path for path in files(AGENT))
 
@@ -136,3 +142,11 @@ def test_a_volume_that_holds_data_is_never_formatted(tmp_path: Path) -> None:
             check=True,
         )
         assert ("mkfs.xfs" in (tmp_path / "calls").read_text()) is expected
+
+
+def test_the_controller_has_every_variable_that_jenkins_configuration_reads() -> None:
+    configuration = JENKINS / "jenkins.yaml"
+    read = set(re.findall(r"\$\{([A-Z_]+)\}", configuration.read_text())) if configuration.exists() else set[str]()
+    expected = {"AGENT_DEPLOY_HOST", "AGENT_PREVIEW_HOST", "AWS_REGION", "GITHUB_APP_ID", "GITHUB_OWNER"}
+    expected |= {"GITHUB_REPOSITORY", "JENKINS_URL", "PULUMI_BACKEND_URL"}
+    assert read | expected <= environment(CONTROLLER).keys()

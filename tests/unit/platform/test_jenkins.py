@@ -211,7 +211,7 @@ def test_jenkins_reads_its_own_secrets_and_the_agents_read_none() -> None:
         ]
         for host in HOSTS
     }
-    own = "arn:aws:secretsmanager:us-east-1:123456789012:secret:smallcase-platform/jenkins/*"
+    own = "arn:aws:secretsmanager:us-east-1:123456789012:secret:smallcase/jenkins/*"
     assert reads == {"controller": [own], "preview": [], "deploy": []}
     assert not graph.any("aws:secretsmanager/secretVersion:SecretVersion")
 

@@ -10,7 +10,7 @@ import yaml
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 STACKS: Final = ("platform", "blue", "green", "develop")
 
-OWN_ACCOUNT: Final[Mapping[str, object]] = {
+ALLOW_LIST: Final[Mapping[str, object]] = {
     "smallcase:apiAllowList": ["203.0.113.7/32"],
     "smallcase:hostImage": "ami-0123456789abcdef0",
 }
@@ -33,7 +33,7 @@ def config(stack: str, **changes: object) -> dict[str, str]:
     defaults = {key: value["default"] for key, value in declared().items()}
     merged: dict[str, object] = {"aws:region": "us-east-1", **defaults, **own_values(stack)}
     if merged["smallcase:platform"] == "self" or changes.get("platform") == "self":
-        merged |= OWN_ACCOUNT
+        merged |= ALLOW_LIST
     merged |= {f"smallcase:{key}": value for key, value in changes.items()}
     return {
         key: value if isinstance(value, str) else json.dumps(value)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra import account
@@ -52,7 +51,7 @@ class Platform(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         settings, stack, region = args.settings, args.stack, args.region
         platform = physical_name(PROJECT, stack, limit=LONGEST_NAME)
-        account_id = aws.get_caller_identity(opts=pulumi.InvokeOptions(parent=self)).account_id
+        account_id = account.id_of(stack, pulumi.InvokeOptions(parent=self))
         network = Network(
             "network",
             NetworkArgs(
@@ -74,11 +73,12 @@ class Platform(pulumi.ComponentResource):
                 region=region,
                 account_id=account_id,
                 network=network,
-                administrators=settings.administrators,
                 api_allow_list=settings.api_allow_list,
             ),
             child,
         )
+        for index, administrator in enumerate(settings.administrators):
+            cluster.grant_administration(f"administrator-{index}", administrator)
         in_cluster = kubernetes.Provider(
             "platform-cluster",
             kubeconfig=cluster.kubeconfig,
@@ -97,9 +97,9 @@ class Platform(pulumi.ComponentResource):
                 region=region,
                 chart=settings.ingress_controller_chart,
                 tags=account.tags(stack),
+                logging=logging,
             ),
-            # Its pods write logs too, once the log router is configured.
-            pulumi.ResourceOptions(parent=self, providers=[in_cluster], depends_on=[logging]),
+            inside,
         )
         roles = PipelineRoles(
             "pipeline-roles",
@@ -130,7 +130,7 @@ class Platform(pulumi.ComponentResource):
                 domain=domain,
                 allow_list=settings.jenkins_allow_list,
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[network]),
+            child,
         )
         if settings.alarm_mail is not None:
             Alarms(

@@ -31,8 +31,6 @@ class ClusterArgs:
     region: str
     account_id: pulumi.Input[str]
     network: Network
-    administrators: Sequence[str]
-    """ARNs, besides whoever creates the cluster: EKS makes that one an administrator and refuses a second entry."""
     api_allow_list: Sequence[IPv4Network]
 
 
@@ -95,18 +93,6 @@ class Cluster(pulumi.ComponentResource):
             ),
             # CONFIG_MAP, the default, loses the Fargate role at later edits: https://github.com/pulumi/pulumi-eks/issues/807
             authentication_mode=eks.AuthenticationMode.API,
-            access_entries={
-                f"administrator-{index}": eks.AccessEntryArgs(
-                    principal_arn=arn,
-                    access_policies={
-                        "administrator": eks.AccessPolicyAssociationArgs(
-                            policy_arn=ADMINISTRATOR_POLICY,
-                            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-                        )
-                    },
-                )
-                for index, arn in enumerate(args.administrators)
-            },
             skip_default_node_group=True,
             create_instance_role=False,
             # Fargate uses the cluster's own; also https://github.com/pulumi/pulumi-eks/issues/1226
@@ -140,9 +126,26 @@ class Cluster(pulumi.ComponentResource):
         self.security_group_id = cluster.cluster_security_group_id
         self.register_outputs({"name": self.name})
 
+    def grant_administration(self, name: str, principal_arn: str) -> None:
+        """Let a role or user administer the cluster. Never its creator: EKS made that one an administrator and
+        refuses a second entry."""
+        entry = self._entry(name, principal_arn, ())
+        aws.eks.AccessPolicyAssociation(
+            name,
+            cluster_name=self.name,
+            principal_arn=principal_arn,
+            policy_arn=ADMINISTRATOR_POLICY,
+            access_scope={"type": "cluster"},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),
+        )
+
     def grant_groups(self, name: str, principal_arn: pulumi.Input[str], groups: Sequence[str]) -> None:
         """Let an IAM role in as a member of Kubernetes groups; what these may do is said in the cluster."""
-        aws.eks.AccessEntry(
+        self._entry(name, principal_arn, groups)
+
+    def _entry(self, name: str, principal_arn: pulumi.Input[str], groups: Sequence[str]) -> aws.eks.AccessEntry:
+        # Not the component's own argument: what the component makes is protected as the cluster is, and people leave.
+        return aws.eks.AccessEntry(
             name,
             cluster_name=self.name,
             principal_arn=principal_arn,

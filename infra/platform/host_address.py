@@ -6,11 +6,15 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.platform.firewall import Firewall
+from infra.platform.network import Network
 
 
 @final
 class HostAddress(pulumi.ComponentResource):
-    """A network interface, and an Elastic IP where the host is to be known outside."""
+    """A network interface, and an Elastic IP where the host is to be known outside.
+
+    It stands while the whole network stands: a host that boots or ends needs its ways out.
+    """
 
     interface_id: pulumi.Output[str]
     private_ip: pulumi.Output[str]
@@ -20,17 +24,18 @@ class HostAddress(pulumi.ComponentResource):
         self,
         name: str,
         host: str,
-        subnet_id: pulumi.Input[str],
+        network: Network,
         firewall: Firewall,
         *,
         public: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("smallcase:platform:HostAddress", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, depends_on=[network])
         interface = aws.ec2.NetworkInterface(
             name,
-            subnet_id=subnet_id,
+            # In the first zone: what a host keeps is on a volume there.
+            subnet_id=(network.public_subnet_ids if public else network.private_subnet_ids)[0],
             security_groups=[firewall.id],
             description=host,
             tags={"Name": host},

@@ -15,6 +15,7 @@ from infra.fargate import PodSize
 from infra.labels import SELECTOR
 from infra.names import physical_name
 from infra.platform.cluster import Cluster
+from infra.platform.logging import Logging
 from infra.platform.network import Network
 from infra.settings import Chart
 
@@ -39,6 +40,8 @@ class IngressControllerArgs:
     """The controller removes load balancers while the network still routes."""
     region: str
     chart: Chart
+    logging: Logging
+    """The controller's pods write logs too, once the log router is configured."""
     tags: Mapping[str, str]
     """For the load balancers it makes, which the provider's default tags do not reach."""
 
@@ -92,7 +95,9 @@ class IngressController(pulumi.ComponentResource):
                 "objectSelector": {"matchLabels": SELECTOR},
             },
             # It removes the load balancers of deleted Ingresses; that takes its pods, their role and the network.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.cluster, args.network, attachment], protect=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.cluster, args.network, args.logging, attachment], protect=True
+            ),
         )
         self.register_outputs({})
 

@@ -82,8 +82,7 @@ class Jenkins(pulumi.ComponentResource):
             label: HostAddress(
                 label,
                 f"{args.name}-{label}",
-                # In the first zone, as its volume. Others know it by its public address.
-                args.network.public_subnet_ids[0] if label == CONTROLLER else args.network.private_subnet_ids[0],
+                args.network,
                 firewalls[label],
                 public=label == CONTROLLER,
                 opts=self._child,

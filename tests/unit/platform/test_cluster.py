@@ -140,11 +140,15 @@ def test_the_clusters_dns_runs_on_fargate_and_fits_the_smallest_size() -> None:
 @pytest.mark.trap("T11")
 def test_administrators_and_the_two_roles_have_an_entry_and_neither_the_creator_nor_fargate_does() -> None:
     graph = platform(administrators=ADMINISTRATORS)
-    entries = cast("dict[str, dict[str, str]]", graph.one(EKS_CLUSTER).at("accessEntries"))
-    assert [entry["principalArn"] for entry in entries.values()] == ["arn:aws:iam::123456789012:role/administrator"]
-    others = {node.name: node.at("kubernetesGroups") for node in graph.of("aws:eks/accessEntry:AccessEntry")}
-    assert others == {"deploy": ["smallcase:deploy"], "preview": ["smallcase:preview"]}
-    assert platform().one(EKS_CLUSTER).at("accessEntries") in (None, {})
+    groups = {node.name: node.at("kubernetesGroups") for node in graph.of("aws:eks/accessEntry:AccessEntry")}
+    assert groups == {"administrator-0": [], "deploy": ["smallcase:deploy"], "preview": ["smallcase:preview"]}
+    administrator = graph.one("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")
+    assert administrator.at("principalArn") == "arn:aws:iam::123456789012:role/administrator"
+    assert administrator.text("policyArn").endswith("/AmazonEKSClusterAdminPolicy")
+    assert administrator.at("accessScope") == {"type": "cluster"}
+    # What the component makes is protected with the cluster; an entry has to be removable.
+    assert "accessEntries" not in graph.one(EKS_CLUSTER).inputs
+    assert not any(node.protect for node in graph.of("aws:eks/accessEntry:AccessEntry"))
 
 
 @pytest.mark.trap("T12")

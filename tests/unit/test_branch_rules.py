@@ -15,7 +15,7 @@ from tests.unit.program import run
 from tests.unit.test_environment import at
 
 RULESET: Final = "github:index/repositoryRuleset:RepositoryRuleset"
-REPOSITORY: Final = {"repository": "smallcase", "gitHubApp": 4711}
+REPOSITORY: Final = {"githubRepository": "someone/smallcase", "githubApp": "4711"}
 OWNER: Final = {"github:owner": "someone"}
 
 
@@ -136,9 +136,10 @@ def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"repository": "someone/smallcase"}, ["smallcase:repository", "without its owner"]),
-        ({"gitHubApp": 0}, ["smallcase:gitHubApp is '0': not set", "123456"]),
-        ({"gitHubApp": "jenkins"}, ["'jenkins'", "not a number"]),
+        ({"githubRepository": "smallcase"}, ["smallcase:githubRepository", "owner/name"]),
+        ({"githubRepository": "else/smallcase"}, ["github:owner is 'someone'", "'else/smallcase'"]),
+        ({"githubApp": ""}, ["smallcase:githubApp is ''", "number"]),
+        ({"githubApp": "jenkins"}, ["smallcase:githubApp is 'jenkins'", "number"]),
         ({"approvals": 7}, ["'7'", "from 0 to 6"]),
     ],
 )

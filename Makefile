@@ -4,6 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/smallcase
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),$(CACHE)/uv-$(UV_VERSION)/bin/uv)
 PYTHON := .venv/bin/python
+GROOVY_LINT := $(CACHE)/groovy-lint-$(shell sha256sum jenkins/lint/package-lock.json | cut -c1-12)
 export UV_PYTHON_PREFERENCE ?= system
 
 .PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench
@@ -29,12 +30,14 @@ status: .venv/ready ## The table of addresses, and what runs behind them
 test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
 	@$(PYTHON) -m pytest
 
-lint: .venv/ready ## Linters and the type checker over everything
+lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over everything
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
 	@.venv/bin/basedpyright
 	@.venv/bin/hadolint app/Dockerfile
-	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra --include='*' --exclude='*.py')
+	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
+	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
+	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile
 
 format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff check --fix
@@ -55,4 +58,11 @@ $(CACHE)/uv-$(UV_VERSION)/bin/uv:
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked --quiet --compile-bytecode
+	@touch $@
+
+$(GROOVY_LINT)/ready: jenkins/lint/package.json jenkins/lint/package-lock.json
+	@command -v npm java >/dev/null && [ $$(node -p 'process.versions.node.split(".")[0]') -ge 20 ] || \
+		{ echo "Linting the Jenkinsfile needs Node.js 20 or newer and Java 17 or newer on PATH." >&2; exit 1; }
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

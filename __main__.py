@@ -14,14 +14,21 @@ aws_account = account.provider(configured)
 if configured.platform is not None:
     from infra.platform import Platform, PlatformArgs  # Only its owner pays for importing it.
 
-    platform = Platform(
+    owned = Platform(
         "platform",
         PlatformArgs(stack=configured.stack, region=configured.region, settings=configured.platform),
         pulumi.ResourceOptions(providers=[aws_account]),
-    ).contract
+    )
+    platform = owned.contract
     pulumi.export(contract.OUTPUT, platform.outputs())
+    pulumi.export("jenkins", owned.jenkins.access)
 else:
     platform = contract.refer_to(configured.platform_stack)
+
+if configured.github is not None:
+    from infra.branch_rules import BranchRules
+
+    BranchRules("branch-rules", configured.github)
 
 if configured.environment is not None:
     environment = Environment(

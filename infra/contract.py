@@ -28,8 +28,12 @@ class PlatformContract:
     registry_id: pulumi.Input[str]
     """Account of the registry. An environment asks for the password itself: it lives twelve hours."""
     ingress_class: pulumi.Input[str]
-    ingress_annotations: pulumi.Input[Mapping[str, str]]
+    ingress_annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """Settings that all load balancers share."""
+    domain: str
+    """The domain under which environments get names; empty where there is none."""
+    zone_id: str
+    """Its hosted zone."""
     ready: Sequence[pulumi.Resource] = field(default=(), metadata={"passes_between_stacks": False})
     """What must stand while an environment stands, where both are in one stack: up first, down last."""
 
@@ -49,7 +53,7 @@ def refer_to(stack: str) -> PlatformContract:
     """
     # A state bucket knows one organisation, literally named so: https://www.pulumi.com/docs/iac/concepts/stacks/#stackreferences
     name = f"organization/{PROJECT}/{stack}"
-    _require_platform(stack, name)
+    offered = _require_platform(stack, name)
     outputs = pulumi.StackReference("platform", stack_name=name).require_output(OUTPUT)
     return PlatformContract(
         kubeconfig=outputs["kubeconfig"],
@@ -58,10 +62,13 @@ def refer_to(stack: str) -> PlatformContract:
         registry_id=outputs["registry_id"],
         ingress_class=outputs["ingress_class"],
         ingress_annotations=outputs["ingress_annotations"],
+        # Known before the program runs on: whether there is a domain decides which resources there are.
+        domain=str(offered["domain"]),
+        zone_id=str(offered["zone_id"]),
     )
 
 
-def _require_platform(stack: str, name: str) -> None:
+def _require_platform(stack: str, name: str) -> Mapping[str, object]:
     """A StackReference to a missing stack ends the program with a trace that no `try` catches
     (https://github.com/pulumi/pulumi/issues/16591), so the engine is asked first."""
     try:
@@ -75,6 +82,7 @@ def _require_platform(stack: str, name: str) -> None:
         raise PlatformMissing(
             _missing(stack, "it exports no platform" if not offered else f"it lacks {', '.join(absent)}")
         )
+    return offered
 
 
 def _missing(stack: str, reason: str) -> str:

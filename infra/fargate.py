@@ -8,7 +8,10 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Final, Self, final
 
-NAMESPACE_SELECTORS: Final = ("kube-system", "smallcase-*")
+ENVIRONMENT_PREFIX: Final = "smallcase-"
+"""What every environment's namespace starts with."""
+
+NAMESPACE_SELECTORS: Final = ("kube-system", f"{ENVIRONMENT_PREFIX}*")
 """The selectors of the one Fargate profile. A profile is immutable and takes at most five, hence the wildcard."""
 
 MEMORY_OF_FARGATE: Final = 256

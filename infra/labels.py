@@ -8,4 +8,7 @@ APPLICATION: Final = "smallcase"
 SELECTOR: Final = {"app.kubernetes.io/name": APPLICATION}
 """What selects the pods. Immutable in a Deployment, so nothing that changes belongs here."""
 
-COMMON: Final = {**SELECTOR, "app.kubernetes.io/managed-by": "pulumi"}
+MANAGED: Final = {"app.kubernetes.io/managed-by": "pulumi"}
+"""On everything that this program makes in a cluster."""
+
+COMMON: Final = {**SELECTOR, **MANAGED}

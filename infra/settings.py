@@ -37,7 +37,15 @@ KEYS: Final = frozenset(
         "natGateways",
         "administrators",
         "apiAllowList",
+        "registryEndpoints",
         "ingressControllerChart",
+        "approvals",
+        "domain",
+        "hostImage",
+        "jenkinsAllowList",
+        "githubRepository",
+        "githubApp",
+        "alarmMail",
     }
 )
 
@@ -45,6 +53,10 @@ _COLOUR: Final = re.compile(r"#[0-9a-f]{6}")
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+")
+_AMI: Final = re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?")
+_MAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_REPOSITORY: Final = re.compile(r"[\w.-]{1,39}/[\w.-]{1,100}")
+_NUMBER: Final = re.compile(r"\d{1,12}")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
@@ -68,14 +80,27 @@ class Chart:
 @final
 @dataclass(frozen=True, kw_only=True)
 class PlatformSettings:
-    """What is shared: the network, the cluster, the registry, the ingress controller."""
+    """What is shared: the network, the cluster, the registry, the ingress controller, Jenkins."""
 
     network: IPv4Network
     zones: int
     nat_per_zone: bool
     administrators: tuple[str, ...]
     api_allow_list: tuple[IPv4Network, ...]
+    registry_endpoints: bool
+    """Whether image pulls stay inside the VPC."""
     ingress_controller_chart: Chart
+    domain: str | None
+    """A hosted zone of the account, under which environments and Jenkins get names."""
+    host_image: str
+    """AMI id of the Jenkins hosts. Pinned, because a moving one would replace the hosts at the next `up`."""
+    jenkins_allow_list: tuple[IPv4Network, ...]
+    """Where people who use Jenkins come from; matters with a domain only."""
+    github_repository: str
+    """`owner/name` of the repository that Jenkins builds; empty while there is none."""
+    github_app: str
+    """Number of the GitHub App by which Jenkins reads the repository and reports to it."""
+    alarm_mail: str | None
 
 
 @final
@@ -99,6 +124,19 @@ class EnvironmentSettings:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class GitHub:
+    """The repository whose branches get rules."""
+
+    owner: str
+    name: str
+    app: int
+    """Number of the GitHub App that Jenkins reports checks as: no other app's check counts."""
+    approvals: int
+    """How many people have to approve a pull request into staging or master."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that a stack's configuration says."""
 
@@ -109,6 +147,8 @@ class Settings:
     platform_stack: str
     platform: PlatformSettings | None
     """None where another stack, `platform_stack`, owns the platform."""
+    github: GitHub | None
+    """None where no repository is configured, or where another stack owns the platform."""
     environment: EnvironmentSettings | None
     """None where the stack is no environment."""
 
@@ -146,15 +186,17 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
         reader.refuse("platform", "`self` where a stack owns its own platform", SELF)
     return Settings(
         stack=stack,
-        region=reader.value("aws:region", "an AWS region such as eu-central-1", _matching(_REGION)),
+        region=reader.value("aws:region", "an AWS region such as eu-central-1", _region),
         account_ids=reader.value("aws:allowedAccountIds", "a list of account ids of 12 digits", _account_ids),
         platform_stack=stack if owns_platform else platform_stack,
         platform=_platform(reader) if owns_platform else None,
+        github=_github(reader) if owns_platform and reader.text("githubRepository") else None,
         environment=_environment(stack, reader) if is_environment else None,
     )
 
 
 def _platform(reader: "_Reader") -> PlatformSettings:
+    domain = reader.value("domain", "a domain that has a hosted zone in this account, or nothing", _host_or_none)
     return PlatformSettings(
         network=reader.value("network", "a private address range from /16 to /20, such as 10.42.0.0/16", _vpc_range),
         zones=reader.value("zones", "2 or 3: a load balancer needs two zones", _one_of({"2": 2, "3": 3})),
@@ -166,11 +208,49 @@ def _platform(reader: "_Reader") -> PlatformSettings:
             _public_ranges,
             mend="pulumi config set --path 'smallcase:apiAllowList[0]' 203.0.113.7/32",
         ),
+        registry_endpoints=reader.value("registryEndpoints", "true or false", _one_of({"true": True, "false": False})),
         ingress_controller_chart=reader.value(
             "ingressControllerChart",
             "an object with `chart` and, unless that is a folder, `repository`",
             _chart,
             mend="pulumi config rm smallcase:ingressControllerChart",
+        ),
+        domain=domain,
+        host_image=reader.value(
+            "hostImage",
+            "the id of an Amazon Linux 2023 image for x86-64 (`make host-image` prints the newest)",
+            _matching(_AMI),
+            example="ami-<id>",
+        ),
+        jenkins_allow_list=reader.value(
+            "jenkinsAllowList",
+            "a list of the address ranges that people use Jenkins from (never 0.0.0.0/0)",
+            _public_ranges if domain is not None else _ranges,
+            mend="pulumi config set --path 'smallcase:jenkinsAllowList[0]' 203.0.113.7/32",
+        ),
+        github_repository=reader.value("githubRepository", "owner/name, or nothing", _empty_or(_REPOSITORY)),
+        github_app=reader.value("githubApp", "the number of a GitHub App, or nothing", _empty_or(_NUMBER)),
+        alarm_mail=reader.value(
+            "alarmMail", "a mail address, or nothing", lambda text: _matching(_MAIL)(text) if text else None
+        ),
+    )
+
+
+def _github(reader: "_Reader") -> GitHub:
+    repository = reader.value("githubRepository", "owner/name", _matching(_REPOSITORY))
+    owner, _, name = repository.partition("/")
+
+    def same_owner(text: str) -> str:
+        if text != owner:
+            raise ValueError(f"smallcase:githubRepository is {repository!r}" if text else "not set")
+        return text
+
+    return GitHub(
+        owner=reader.value("github:owner", "the owner of smallcase:githubRepository", same_owner, example=owner),
+        name=name,
+        app=reader.value("githubApp", "the number of the GitHub App that Jenkins uses", _positive, example="123456"),
+        approvals=reader.value(
+            "approvals", "a number from 0 to 6", _one_of({str(number): number for number in range(7)}), example="1"
         ),
     )
 
@@ -198,7 +278,7 @@ def _environment(stack: str, reader: "_Reader") -> EnvironmentSettings:
             example="build",
         ),
         base_image=reader.value("baseImage", "an image pinned by digest, or nothing", _pinned_or_none),
-        host=reader.value("host", "a host name, or nothing", lambda text: _matching(_HOST)(text) if text else None),
+        host=reader.value("host", "a host name, or nothing", _host_or_none),
     )
 
 
@@ -262,6 +342,20 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
 _name = _matching(re.compile(r"[A-Za-z0-9._-]{1,100}"))
 
 
+def _host_or_none(text: str) -> str | None:
+    return _matching(_HOST)(text) if text else None
+
+
+def _empty_or(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: _matching(pattern)(text) if text else ""
+
+
+def _region(text: str) -> str:
+    if text.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-")):
+        raise ValueError("EKS runs no pods on Fargate there, or by other names")
+    return _matching(_REGION)(text)
+
+
 def _one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
     def read(text: str) -> T:
         if text not in choices:
@@ -269,6 +363,12 @@ def _one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
         return choices[text]
 
     return read
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,9}", text):
+        raise ValueError("not set" if text in {"", "0"} else "not a number")
+    return int(text)
 
 
 def _replicas(text: str) -> int:
@@ -337,12 +437,17 @@ def _account_ids(text: str) -> tuple[str, ...]:
     return accounts
 
 
-def _public_ranges(text: str) -> tuple[IPv4Network, ...]:
+def _ranges(text: str) -> tuple[IPv4Network, ...]:
     ranges = tuple(_network(item) for item in _strings(text))
-    if not ranges:
-        raise ValueError("with no range nobody could reach the Kubernetes API")
     if any(item.prefixlen < 8 for item in ranges):
-        raise ValueError("that opens the Kubernetes API to the world")
+        raise ValueError("that opens it to the world")
+    return ranges
+
+
+def _public_ranges(text: str) -> tuple[IPv4Network, ...]:
+    ranges = _ranges(text)
+    if not ranges:
+        raise ValueError("with no range nobody could reach it")
     return ranges
 
 

@@ -1,10 +1,14 @@
-"""Every version that the program pins, one line each, so that an update bot can raise them."""
+"""Every version that the program pins, one line each, so that an update bot can raise them.
+
+`docs/upgrades.md` says which belong together and in which order they go up.
+"""
 
 from typing import Final
 
 PULUMI: Final = "3.259.0"
 PULUMI_AWS: Final = "7.51.1"
 PULUMI_EKS: Final = "4.4.0"
+PULUMI_GITHUB: Final = "6.15.0"
 PULUMI_KUBERNETES: Final = "4.25.0"
 PULUMI_DOCKER_BUILD: Final = "0.0.22"
 
@@ -12,5 +16,19 @@ KUBERNETES: Final = "1.35"
 """Minor version of the EKS control plane. 1.34 leaves standard support on 2 December 2026; extended support costs six
 times as much (https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html)."""
 
+# Add-ons that go with it: `aws eks describe-addon-versions --kubernetes-version 1.35 --addon-name coredns`.
+COREDNS: Final = "v1.14.3-eksbuild.3"
+KUBE_PROXY: Final = "v1.35.3-eksbuild.18"
+VPC_CNI: Final = "v1.23.0-eksbuild.1"
+
 INGRESS_CONTROLLER_CHART: Final = "3.5.0"
 """The chart `aws-load-balancer-controller`. Helm never upgrades CRDs: raise them by hand with the chart."""
+
+# What the Jenkins hosts install.
+JENKINS: Final = "2.580.2"
+JENKINS_PLUGIN_MANAGER: Final = "2.14.0"
+JAVA: Final = "21"
+"""Of Jenkins, which wants 21 or 25 since 2.555.1."""
+PYTHON: Final = "3.11"
+UV: Final = "0.13.9"
+BUILDKIT: Final = "0.31.1"

@@ -10,8 +10,11 @@ import yaml
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 STACKS: Final = ("platform", "blue", "green", "develop")
 
-ALLOW_LIST: Final[Mapping[str, object]] = {"smallcase:apiAllowList": ["203.0.113.7/32"]}
-"""What a person has to add to `Pulumi.platform.yaml`: where they come from."""
+ALLOW_LIST: Final[Mapping[str, object]] = {
+    "smallcase:apiAllowList": ["203.0.113.7/32"],
+    "smallcase:hostImage": "ami-0123456789abcdef0",
+}
+"""What a person has to add to `Pulumi.platform.yaml`: where they come from, and a machine image of their region."""
 
 
 def declared() -> dict[str, Mapping[str, object]]:

@@ -9,7 +9,7 @@ import pulumi_kubernetes as kubernetes
 
 from infra.contract import PlatformContract
 from infra.environment.image import Image, ImageArgs
-from infra.environment.ingress import Ingress, IngressArgs
+from infra.environment.ingress import Ingress, IngressArgs, host_in
 from infra.environment.namespace import Namespace, NamespaceArgs
 from infra.environment.workload import Workload, WorkloadArgs
 from infra.settings import EnvironmentSettings
@@ -67,7 +67,9 @@ class Environment(pulumi.ComponentResource):
                 namespace=self.namespace.name,
                 ingress_class=args.platform.ingress_class,
                 annotations=args.platform.ingress_annotations,
-                host=args.settings.host,
+                host=host_in(args.platform.domain, args.stack, args.settings.host),
+                domain=args.platform.domain,
+                zone_id=args.platform.zone_id,
             ),
             in_cluster,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra.labels import APPLICATION, COMMON, SELECTOR
@@ -34,10 +35,14 @@ class IngressArgs:
 
     namespace: pulumi.Input[str]
     ingress_class: pulumi.Input[str]
-    annotations: pulumi.Input[Mapping[str, str]]
+    annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """Settings that all load balancers share."""
     host: str | None
     """None answers to any name."""
+    domain: str
+    """The platform's domain, whose certificate its load balancers have; empty where there is none."""
+    zone_id: str
+    """Hosted zone of the domain."""
 
 
 @final
@@ -85,14 +90,41 @@ class Ingress(pulumi.ComponentResource):
             spec={"ingress_class_name": args.ingress_class, "rules": [rule]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
         )
+        balancer = ingress.status.apply(_load_balancer)
+        if args.host is not None and belongs_to(args.host, args.domain):
+            aws.route53.Record(
+                "name",
+                zone_id=args.zone_id,
+                name=args.host,
+                type="A",
+                aliases=[
+                    {
+                        "name": balancer,
+                        "zone_id": aws.lb.get_hosted_zone_id(opts=pulumi.InvokeOptions(parent=self)).id,
+                        "evaluate_target_health": False,
+                    }
+                ],
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        scheme = "https" if args.domain else "http"
         self.url = (
-            pulumi.Output.from_input(f"http://{args.host}")
+            pulumi.Output.from_input(f"{scheme}://{args.host}")
             if args.host is not None
-            else ingress.status.apply(_url_of_load_balancer)
+            else balancer.apply(lambda name: f"http://{name}" if name else "")
         )
         self.register_outputs({"url": self.url})
 
 
-def _url_of_load_balancer(status: kubernetes.networking.v1.outputs.IngressStatus | None) -> str:
+def host_in(domain: str, environment: str, configured: str | None) -> str | None:
+    """The name an environment answers to: the configured one, or one below the platform's domain if there is one."""
+    return configured or (f"{environment}.{domain}" if domain else None)
+
+
+def belongs_to(host: str, domain: str) -> bool:
+    """Whether a name is the domain itself or directly below it, which is as far as its certificate goes."""
+    return bool(domain) and domain in (host, host.partition(".")[2])
+
+
+def _load_balancer(status: kubernetes.networking.v1.outputs.IngressStatus | None) -> str:
     entries = status.load_balancer.ingress if status and status.load_balancer else None
-    return f"http://{entries[0].hostname}" if entries else ""
+    return (entries[0].hostname or "") if entries else ""

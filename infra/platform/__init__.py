@@ -1,20 +1,32 @@
 """The platform layer: everything that the environments share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra import account
 from infra.contract import PlatformContract
+from infra.names import physical_name
+from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
+from infra.platform.domain import Domain
+from infra.platform.front_door import TLS_POLICY
 from infra.platform.ingress_controller import INGRESS_CLASS, IngressController, IngressControllerArgs
+from infra.platform.jenkins import Jenkins, JenkinsArgs
+from infra.platform.logging import Logging
 from infra.platform.network import Network, NetworkArgs
+from infra.platform.pipeline_rights import PipelineRights
+from infra.platform.pipeline_roles import PipelineRoles, PipelineRolesArgs
 from infra.platform.registry import Registry
 from infra.settings import PROJECT, PlatformSettings
 
-LOAD_BALANCER_ANNOTATIONS: Final = {"alb.ingress.kubernetes.io/scheme": "internet-facing"}
-"""What the load balancers of all environments have in common."""
+LONGEST_NAME: Final = 48
+"""Of a platform: it starts the names of roles, which take 64 characters."""
+
+SCHEME: Final = {"alb.ingress.kubernetes.io/scheme": "internet-facing"}
 
 
 @final
@@ -29,54 +41,124 @@ class PlatformArgs:
 
 @final
 class Platform(pulumi.ComponentResource):
-    """Network, registry, cluster and ingress controller. `contract` is all that an environment sees of it."""
+    """Network, registry, cluster, ingress controller, logs, Jenkins; `contract` is what an environment sees of it."""
 
     contract: PlatformContract
+    jenkins: Jenkins
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Platform", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        settings = args.settings
-        self.network = Network(
+        settings, stack, region = args.settings, args.stack, args.region
+        platform = physical_name(PROJECT, stack, limit=LONGEST_NAME)
+        account_id = account.id_of(stack, pulumi.InvokeOptions(parent=self))
+        network = Network(
             "network",
-            NetworkArgs(network=settings.network, zones=settings.zones, nat_per_zone=settings.nat_per_zone),
+            NetworkArgs(
+                name=platform,
+                region=region,
+                network=settings.network,
+                zones=settings.zones,
+                nat_per_zone=settings.nat_per_zone,
+                registry_endpoints=settings.registry_endpoints,
+            ),
             child,
         )
-        self.registry = Registry("registry", PROJECT, child)
-        self.cluster = Cluster(
+        registry = Registry("registry", PROJECT, child)
+        domain = Domain("domain", settings.domain, child) if settings.domain is not None else None
+        cluster = Cluster(
             "cluster",
             ClusterArgs(
-                name=f"{PROJECT}-{args.stack}",
-                network=self.network,
-                administrators=settings.administrators,
+                name=platform,
+                region=region,
+                account_id=account_id,
+                network=network,
                 api_allow_list=settings.api_allow_list,
             ),
             child,
         )
+        for index, administrator in enumerate(settings.administrators):
+            cluster.grant_administration(f"administrator-{index}", administrator)
         in_cluster = kubernetes.Provider(
             "platform-cluster",
-            kubeconfig=self.cluster.kubeconfig,
-            cluster_identifier=self.cluster.name,
+            kubeconfig=cluster.kubeconfig,
+            cluster_identifier=cluster.name,
             enable_server_side_apply=True,
             opts=child,
         )
-        self.ingress_controller = IngressController(
+        inside = pulumi.ResourceOptions(parent=self, providers=[in_cluster])
+        logging = Logging("logging", cluster, stack, region, inside)
+        ingress_controller = IngressController(
             "ingress-controller",
             IngressControllerArgs(
-                cluster=self.cluster,
-                network=self.network,
-                region=args.region,
+                name=platform,
+                cluster=cluster,
+                network=network,
+                region=region,
                 chart=settings.ingress_controller_chart,
+                tags=account.tags(stack),
+                logging=logging,
             ),
-            pulumi.ResourceOptions(parent=self, providers=[in_cluster]),
+            inside,
         )
+        roles = PipelineRoles(
+            "pipeline-roles",
+            PipelineRolesArgs(
+                name=platform,
+                stack=stack,
+                region=region,
+                account_id=account_id,
+                cluster=cluster,
+                registry=registry,
+                domain=domain,
+            ),
+            child,
+        )
+        PipelineRights("pipeline-rights", inside)
+        self.jenkins = Jenkins(
+            "jenkins",
+            JenkinsArgs(
+                name=platform,
+                region=region,
+                account_id=account_id,
+                network=network,
+                cluster=cluster,
+                roles=roles,
+                image=settings.host_image,
+                repository=settings.github_repository,
+                github_app=settings.github_app,
+                domain=domain,
+                allow_list=settings.jenkins_allow_list,
+            ),
+            child,
+        )
+        if settings.alarm_mail is not None:
+            Alarms(
+                "alarms", AlarmsArgs(name=platform, mail=settings.alarm_mail, hosts=self.jenkins.instance_ids), child
+            )
         self.contract = PlatformContract(
-            kubeconfig=self.cluster.kubeconfig,
-            cluster_name=self.cluster.name,
-            repository_url=self.registry.repository_url,
-            registry_id=self.registry.registry_id,
+            kubeconfig=cluster.kubeconfig,
+            cluster_name=cluster.name,
+            repository_url=registry.repository_url,
+            registry_id=registry.registry_id,
             ingress_class=INGRESS_CLASS,
-            ingress_annotations=LOAD_BALANCER_ANNOTATIONS,
-            ready=(self.ingress_controller,),
+            ingress_annotations=load_balancer_annotations(domain.certificate_arn if domain is not None else None),
+            domain=domain.name if domain is not None else "",
+            zone_id=domain.zone_id if domain is not None else "",
+            ready=(ingress_controller, logging),
         )
-        self.register_outputs({"cluster_name": self.cluster.name, "repository_url": self.registry.repository_url})
+        self.register_outputs({"cluster_name": cluster.name, "repository_url": registry.repository_url})
+
+
+def load_balancer_annotations(certificate_arn: pulumi.Input[str] | None) -> Mapping[str, pulumi.Input[str]]:
+    """What the load balancers of all environments have in common: with a certificate, HTTP only leads to HTTPS.
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/"""
+    if certificate_arn is None:
+        return SCHEME
+    return {
+        **SCHEME,
+        "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP": 80}, {"HTTPS": 443}]',
+        "alb.ingress.kubernetes.io/ssl-redirect": "443",
+        "alb.ingress.kubernetes.io/ssl-policy": TLS_POLICY,
+        "alb.ingress.kubernetes.io/certificate-arn": certificate_arn,
+    }

@@ -1,6 +1,7 @@
 """The one ingress controller: it gives each Ingress a load balancer, and the pods their place behind it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -10,14 +11,18 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra import versions
+from infra.fargate import PodSize
 from infra.labels import SELECTOR
+from infra.names import physical_name
 from infra.platform.cluster import Cluster
+from infra.platform.logging import Logging
 from infra.platform.network import Network
 from infra.settings import Chart
 
 NAMESPACE: Final = "kube-system"
 SERVICE_ACCOUNT: Final = "aws-load-balancer-controller"
 INGRESS_CLASS: Final = "alb"
+SIZE: Final = PodSize.parse("0.25vCPU-1GB")
 POLICY: Final = Path(__file__).with_name("ingress_controller_policy.json")
 """The rights that the controller documents for 2.13 and later
 (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/#option-a-recommended-iam-roles-for-service-accounts-irsa)."""
@@ -28,11 +33,17 @@ POLICY: Final = Path(__file__).with_name("ingress_controller_policy.json")
 class IngressControllerArgs:
     """An ingress controller for a cluster."""
 
+    name: str
+    """Of the cluster."""
     cluster: Cluster
     network: Network
     """The controller removes load balancers while the network still routes."""
     region: str
     chart: Chart
+    logging: Logging
+    """The controller's pods write logs too, once the log router is configured."""
+    tags: Mapping[str, str]
+    """For the load balancers it makes, which the provider's default tags do not reach."""
 
 
 @final
@@ -45,12 +56,13 @@ class IngressController(pulumi.ComponentResource):
         # Fargate has neither Pod Identity nor instance metadata, which leaves a role for the service account.
         role = aws.iam.Role(
             "role",
+            name=physical_name(args.name, "ingress-controller", limit=64),
             assume_role_policy=pulumi.Output.all(args.cluster.oidc_provider_arn, args.cluster.oidc_issuer).apply(
                 lambda oidc: json.dumps(trust_policy(provider_arn=oidc[0], issuer=oidc[1]))
             ),
             opts=child,
         )
-        policy = aws.iam.Policy("policy", policy=json.dumps(json.loads(POLICY.read_text())), opts=child)
+        policy = aws.iam.Policy("policy", policy=policy_document(), opts=child)
         attachment = aws.iam.RolePolicyAttachment("policy", role=role.name, policy_arn=policy.arn, opts=child)
         kubernetes.helm.v3.Release(
             "controller",
@@ -61,10 +73,13 @@ class IngressController(pulumi.ComponentResource):
             repository_opts={"repo": args.chart.repository} if args.chart.repository else None,
             values={
                 "clusterName": args.cluster.name,
+                # Neither can be asked for where there is no instance metadata.
                 "region": args.region,
                 "vpcId": args.network.vpc_id,
                 "replicaCount": 2,
                 "podDisruptionBudget": {"maxUnavailable": 1},
+                "resources": {"requests": SIZE.requests, "limits": SIZE.requests},
+                "defaultTags": dict(args.tags),
                 "serviceAccount": {
                     "create": True,
                     "name": SERVICE_ACCOUNT,
@@ -79,9 +94,17 @@ class IngressController(pulumi.ComponentResource):
                 "podMutatorWebhookConfig": {"failurePolicy": "Fail"},
                 "objectSelector": {"matchLabels": SELECTOR},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.cluster, args.network, attachment]),
+            # It removes the load balancers of deleted Ingresses; that takes its pods, their role and the network.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.cluster, args.network, args.logging, attachment], protect=True
+            ),
         )
         self.register_outputs({})
+
+
+def policy_document() -> str:
+    """What the controller may do, as JSON without white space, which counts towards the limit of 6,144 characters."""
+    return json.dumps(json.loads(POLICY.read_text()), separators=(",", ":"))
 
 
 def trust_policy(*, provider_arn: str, issuer: str) -> dict[str, object]:

@@ -6,11 +6,17 @@ from typing import Final, final
 import pulumi
 import pulumi_aws as aws
 
+from infra import iam
+
 MOVING_TAGS: Final = ("cache-*", "pr-*", "blue", "green", "develop")
 """Tags that may be pushed again; every other tag stays what it is."""
 
 KEPT: Final = {"blue-": 20, "green-": 20, "develop-": 30}
 """How many images of each environment are kept, newest first. ECR cannot know which one is deployed."""
+
+PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PUSH: Final = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
+"""https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html"""
 
 
 @final
@@ -31,7 +37,8 @@ class Registry(pulumi.ComponentResource):
             ],
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "AES256"}],
-            opts=pulumi.ResourceOptions(parent=self),
+            force_delete=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         aws.ecr.LifecyclePolicy(
             "lifecycle",
@@ -39,9 +46,31 @@ class Registry(pulumi.ComponentResource):
             policy=json.dumps(lifecycle_policy()),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self._arn = resource.arn
         self.repository_url = resource.repository_url
         self.registry_id = resource.registry_id
         self.register_outputs({"repository_url": self.repository_url, "registry_id": self.registry_id})
+
+    def grant_pull(self, name: str, role: aws.iam.Role) -> None:
+        """Let a role look at and pull the images."""
+        self._grant(f"{name}-pull", role, PULL)
+
+    def grant_push(self, name: str, role: aws.iam.Role) -> None:
+        """Let a role pull and push images; it can delete none."""
+        self._grant(f"{name}-push", role, (*PULL, *PUSH))
+
+    def _grant(self, name: str, role: aws.iam.Role, actions: tuple[str, ...]) -> None:
+        aws.iam.RolePolicy(
+            name,
+            name=name,
+            role=role.name,
+            policy=iam.rendered(
+                iam.allow(*actions, on=self._arn),
+                # A password is for the whole registry: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
+                iam.allow("ecr:GetAuthorizationToken", on="*"),
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
 
 def lifecycle_policy() -> dict[str, object]:

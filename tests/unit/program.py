@@ -23,6 +23,8 @@ PLATFORM: Properties = {
         "registry_id": "123456789012",
         "ingress_class": "alb",
         "ingress_annotations": {"alb.ingress.kubernetes.io/scheme": "internet-facing"},
+        "domain": "",
+        "zone_id": "",
     }
 }
 """What the stack `platform` exports."""

@@ -11,7 +11,7 @@ README = (CHECKOUT / "README.md").read_text()
 def test_the_readme_says_of_every_setting_what_the_program_declares(key: str) -> None:
     declaration = declared()[key]
     default = declaration["default"]
-    shown = "" if default == "" else f"`{default if isinstance(default, str | int) else json.dumps(default)}`"
+    shown = "" if default == "" else f"`{default if isinstance(default, str) else json.dumps(default)}`"
     assert f"| `{key}` | {declaration['type']} | {shown} | {declaration['description']} |" in README
 
 

@@ -124,6 +124,15 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
             {"administrators": ["arn:aws:s3:::bucket"]},
             ["'arn:aws:s3:::bucket'", "no ARN of a role or user"],
         ),
+        ("platform", {"hostImage": ""}, ["smallcase:hostImage", "not set", "make host-image", "-s platform"]),
+        ("platform", {"hostImage": "al2023"}, ["'al2023'", "Amazon Linux 2023"]),
+        ("platform", {"registryEndpoints": "maybe"}, ["'maybe'", "true or false"]),
+        ("platform", {"domain": "example"}, ["'example'", "hosted zone"]),
+        ("platform", {"domain": "example.org"}, ["smallcase:jenkinsAllowList", "nobody could", "config set --path"]),
+        ("platform", {"jenkinsAllowList": ["0.0.0.0/0"]}, ["0.0.0.0/0", "to the world"]),
+        ("platform", {"githubRepository": "smallcase"}, ["'smallcase'", "owner/name"]),
+        ("platform", {"githubApp": "mine"}, ["'mine'", "number of a GitHub App"]),
+        ("platform", {"alarmMail": "nobody"}, ["'nobody'", "mail address"]),
         ("platform", {"ingressControllerChart": {"repo": "x"}}, ["`chart` is missing", "config rm"]),
         ("platform", {"ingressControllerChart": {"chart": "x", "repo": "y"}}, ["unknown: repo"]),
         ("platform", {"platform": "platform2"}, ["owns nothing", "Pulumi.<stack>.yaml", "config set smallcase:branch"]),
@@ -139,6 +148,8 @@ def test_a_bad_value_is_refused_with_the_key_the_value_what_is_allowed_and_the_w
 def test_another_region_or_account_is_checked_too() -> None:
     with pytest.raises(SettingsError, match="aws:region is 'Frankfurt'"):
         settings.parse("green", {**config("green"), "aws:region": "Frankfurt"})
+    with pytest.raises(SettingsError, match="no pods on Fargate"):
+        settings.parse("green", {**config("green"), "aws:region": "us-gov-west-1"})
     with pytest.raises(SettingsError, match="'12' is no account id"):
         settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["12"]'})
     parsed = settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["123456789012"]'})

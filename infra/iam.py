@@ -1,0 +1,53 @@
+"""IAM documents as pure functions: what is allowed to whom, on what, and when."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+import pulumi
+
+Statement: TypeAlias = Mapping[str, object]
+Conditions: TypeAlias = Mapping[str, Mapping[str, object]]
+
+PARTITION: Final = "aws"
+"""Other partitions (China, GovCloud) name their endpoints differently; settings refuse their regions."""
+
+
+def allow(*actions: str, on: object, when: Conditions | None = None) -> Statement:
+    """A statement that allows actions on one ARN or a list of them; an ARN may be an Output, see `rendered`."""
+    return _statement("Allow", actions, on, when)
+
+
+def deny(*actions: str, on: object, when: Conditions | None = None) -> Statement:
+    """A statement that forbids, whatever other statements allow."""
+    return _statement("Deny", actions, on, when)
+
+
+def document(*statements: Statement) -> dict[str, object]:
+    """A policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def trust(service: str, when: Conditions | None = None) -> str:
+    """JSON of who may take a role: a service of AWS."""
+    statement: dict[str, object] = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps(document({**statement, **({"Condition": when} if when else {})}))
+
+
+def rendered(*statements: Statement) -> pulumi.Output[str]:
+    """JSON of a policy whose ARNs may be Outputs."""
+    return pulumi.Output.json_dumps(document(*statements))
+
+
+def arn(service: str, region: str, account: str, resource: str) -> str:
+    """The ARN of a resource that is known by name."""
+    return f"arn:{PARTITION}:{service}:{region}:{account}:{resource}"
+
+
+def _statement(effect: str, actions: Sequence[str], on: object, when: Conditions | None) -> Statement:
+    statement: dict[str, object] = {"Effect": effect, "Action": sorted(actions), "Resource": on}
+    return {**statement, "Condition": when} if when else statement

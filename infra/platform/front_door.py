@@ -1,0 +1,107 @@
+"""The way to Jenkins from the internet, where there is a domain: TLS, for people in an allow-list and for GitHub."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final, final
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.names import physical_name
+from infra.platform.domain import Domain
+from infra.platform.firewall import Firewall
+from infra.platform.network import Network
+
+GITHUB_HOOKS: Final = tuple(
+    map(IPv4Network, ("192.30.252.0/22", "185.199.108.0/22", "140.82.112.0/20", "143.55.64.0/20"))
+)
+"""Where GitHub's web hooks come from: `hooks` of https://api.github.com/meta"""
+
+TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FrontDoorArgs:
+    """A public load balancer before one host."""
+
+    name: str
+    network: Network
+    domain: Domain
+    allow_list: Sequence[IPv4Network]
+    firewall: Firewall
+    """Of the host."""
+    instance_id: pulumi.Input[str]
+    port: int
+
+
+@final
+class FrontDoor(pulumi.ComponentResource):
+    """An Application Load Balancer with a certificate and a name."""
+
+    url: str
+
+    def __init__(self, name: str, args: FrontDoorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("smallcase:platform:FrontDoor", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        physical = physical_name(args.name, "jenkins", limit=32)
+        host = f"jenkins.{args.domain.name}"
+        firewall = Firewall(
+            "front-door",
+            f"{args.name}-front-door",
+            "People and GitHub on their way to Jenkins",
+            args.network.vpc_id,
+            child,
+        )
+        firewall.admit_ranges(args.allow_list, 443, "People in smallcase:jenkinsAllowList")
+        firewall.admit_ranges(args.allow_list, 80, "People in smallcase:jenkinsAllowList, sent on to HTTPS")
+        firewall.admit_ranges(GITHUB_HOOKS, 443, "Web hooks of GitHub")
+        args.firewall.admit(firewall, args.port, "Jenkins, from its load balancer alone")
+        balancer = aws.lb.LoadBalancer(
+            "front-door",
+            name=physical,
+            load_balancer_type="application",
+            internal=False,
+            subnets=args.network.public_subnet_ids,
+            security_groups=[firewall.id],
+            drop_invalid_header_fields=True,
+            opts=child,
+        )
+        group = aws.lb.TargetGroup(
+            "front-door",
+            name=physical,
+            vpc_id=args.network.vpc_id,
+            target_type="instance",
+            protocol="HTTP",
+            port=args.port,
+            # `/` answers 403 to whoever is not signed in.
+            health_check={"path": "/login", "matcher": "200"},
+            opts=child,
+        )
+        aws.lb.TargetGroupAttachment(
+            "front-door", target_group_arn=group.arn, target_id=args.instance_id, port=args.port, opts=child
+        )
+        aws.lb.Listener(
+            "https",
+            load_balancer_arn=balancer.arn,
+            port=443,
+            protocol="HTTPS",
+            ssl_policy=TLS_POLICY,
+            certificate_arn=args.domain.certificate_arn,
+            default_actions=[{"type": "forward", "target_group_arn": group.arn}],
+            opts=child,
+        )
+        aws.lb.Listener(
+            "http",
+            load_balancer_arn=balancer.arn,
+            port=80,
+            protocol="HTTP",
+            default_actions=[
+                {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS", "status_code": "HTTP_301"}}
+            ],
+            opts=child,
+        )
+        args.domain.alias("jenkins", host, balancer)
+        self.url = f"https://{host}"
+        self.register_outputs({"url": self.url})

@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# What the hosts' scripts have in common. Every step may run again: a boot that fails is tried again by systemd.
+
+# The host's settings: names, addresses and versions, none of them secret.
+set -a
+# shellcheck source=/dev/null
+. /etc/smallcase/host.env
+set +a
+
+say() { echo "smallcase: $*"; }
+
+# A system user with the same number on every host: JENKINS_HOME outlives the host that wrote it.
+ensure_user() { # name, number, home
+    getent group "$1" >/dev/null || groupadd --gid "$2" "$1"
+    id "$1" >/dev/null 2>&1 || useradd --uid "$2" --gid "$2" --home-dir "$3" --no-create-home --shell /bin/bash "$1"
+}
+
+# A file from the internet, kept only if it has the checksum.
+download() { # url, sha256, file
+    curl --fail --silent --show-error --location --retry 5 --retry-all-errors --output "$3.new" "$1"
+    echo "$2  $3.new" | sha256sum --check --quiet
+    mv "$3.new" "$3"
+}
+
+# Write standard input to a file, and say whether that changed it.
+changed() { # file, mode
+    local new
+    new=$(mktemp "$1.XXXXXX")
+    cat >"$new"
+    chmod "$2" "$new"
+    if cmp --silent "$new" "$1"; then
+        rm "$new"
+        return 1
+    fi
+    mv "$new" "$1"
+}
+
+parameter() { # name
+    aws ssm get-parameter --name "$PARAMETERS/$1" --query Parameter.Value --output text
+}
+
+# What this host tells the others: public keys only.
+publish() { # name, value
+    [ "$(parameter "$1")" = "$2" ] || aws ssm put-parameter --overwrite --name "$PARAMETERS/$1" --value "$2" >/dev/null
+}

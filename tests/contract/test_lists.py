@@ -1,0 +1,49 @@
+"""The two lists in `docs/` and the tests and rules that make them true."""
+
+import ast
+import re
+from collections import Counter
+
+from tests.stack_files import CHECKOUT
+
+LATER_HEADING = "## Tested later"
+TRAPS = (CHECKOUT / "docs" / "accepted-and-failing-later.md").read_text()
+REFUSED = (CHECKOUT / "docs" / "refused-at-once.md").read_text()
+NUMBER = re.compile(r"^\| (T\d\d) \|", re.MULTILINE)
+
+
+def marks() -> set[str]:
+    """Numbers in all `@pytest.mark.trap(…)` of the tests."""
+    found: set[str] = set()
+    for path in (CHECKOUT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.trap":
+                found |= {ast.literal_eval(argument) for argument in node.args}
+    return found
+
+
+def test_every_trap_is_listed_once() -> None:
+    listed = NUMBER.findall(TRAPS.partition(LATER_HEADING)[0])
+    assert listed == [f"T{number:02}" for number in range(1, 60)]
+
+
+def test_every_trap_has_a_test_or_is_said_to_come_later() -> None:
+    listed, _, rest = TRAPS.partition(LATER_HEADING)
+    later = set(NUMBER.findall(rest))
+    assert marks() == set(NUMBER.findall(listed)) - later
+
+
+def test_what_the_list_says_is_refused_is_what_the_stand_ins_refuse() -> None:
+    known = re.compile(
+        r"""["']((?:Invalid|Malformed|Duplicate)[A-Z][\w.]+|\w+(?:Exception|InUse|NotFound|Exists|Conflict|Violation|Exceeded|OwnedByYou)|ValidationError)["']"""
+    )
+    sources = [CHECKOUT / "rehearsal" / "cloud" / f"{name}.py" for name in ("rules", "kinds", "functions")]
+    refused = {code for path in sources for code in known.findall(path.read_text())} - {"ThrottlingException"}
+    listed = Counter(
+        code
+        for row in REFUSED.splitlines()
+        if row.startswith("| `")
+        for code in re.findall(r"`([A-Z][\w.]+)`", row.split("|")[1])
+    )
+    assert set(listed) == refused
+    assert [code for code, times in listed.items() if times > 1] == []

@@ -1,0 +1,99 @@
+"""What a platform has only where it is configured: names, certificate, alarms; and the account it is bound to."""
+
+import json
+from typing import cast
+
+import pytest
+
+from infra.environment.ingress import belongs_to, host_in
+from rehearsal.cloud.properties import Properties
+from tests.graph import WITH_DOMAIN, ZONE, platform, program
+
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+RECORD = "aws:route53/record:Record"
+SHARED = "alb.ingress.kubernetes.io/"
+
+
+def test_without_configuration_there_is_no_name_certificate_or_alarm() -> None:
+    assert not platform().any(RECORD, ALARM, "aws:acm/certificate:Certificate", "aws:lb/loadBalancer:LoadBalancer")
+
+
+def test_one_certificate_covers_the_domain_and_the_names_below_it() -> None:
+    graph = platform(**WITH_DOMAIN)
+    certificate = graph.one("aws:acm/certificate:Certificate")
+    assert certificate.at("domainName") == "example.org"
+    assert certificate.at("subjectAlternativeNames") == ["*.example.org"]
+    assert certificate.at("validationMethod") == "DNS"
+    # Whoever uses the certificate waits until it is valid.
+    valid = graph.one("aws:acm/certificateValidation:CertificateValidation")
+    assert graph.depends(graph.one("aws:lb/listener:Listener", "https"), valid)
+
+
+def test_all_load_balancers_share_scheme_certificate_and_the_way_to_https() -> None:
+    contract = cast("Properties", platform(**WITH_DOMAIN).outputs["platform"])
+    annotations = cast("dict[str, str]", contract["ingress_annotations"])
+    assert annotations[f"{SHARED}scheme"] == "internet-facing"
+    assert annotations[f"{SHARED}ssl-redirect"] == "443"
+    assert json.loads(annotations[f"{SHARED}listen-ports"]) == [{"HTTP": 80}, {"HTTPS": 443}]
+    assert annotations[f"{SHARED}certificate-arn"].startswith("arn:aws:acm:")
+
+
+def test_an_environment_gets_a_name_below_the_domain_unless_it_has_one() -> None:
+    contract = cast("Properties", platform(**WITH_DOMAIN).outputs["platform"])
+    graph = program("green", contract)
+    record = graph.one(RECORD)
+    [ingress] = graph.of("kubernetes:networking.k8s.io/v1:Ingress")
+    assert (record.at("zoneId"), record.at("name"), record.at("type")) == (ZONE, "green.example.org", "A")
+    assert record.text("aliases", 0, "name").endswith(".elb.amazonaws.com")
+    assert ingress.at("spec", "rules", 0, "host") == "green.example.org"
+    assert graph.outputs["url"] == "https://green.example.org"
+    named = program("blue", contract, changes={"host": "example.org"})
+    assert named.outputs["url"] == "https://example.org"
+    assert named.one(RECORD).at("name") == "example.org"
+
+
+def test_a_name_of_another_domain_gets_no_record_here() -> None:
+    contract = cast("Properties", platform(**WITH_DOMAIN).outputs["platform"])
+    assert not program("blue", contract, changes={"host": "shop.example.net"}).any(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "expected"),
+    [
+        ("example.org", "example.org", True),
+        ("www.example.org", "example.org", True),
+        ("a.b.example.org", "example.org", False),
+        ("badexample.org", "example.org", False),
+        ("example.org", "", False),
+    ],
+)
+def test_a_certificate_reaches_one_label_below_the_domain(host: str, domain: str, expected: bool) -> None:
+    assert belongs_to(host, domain) is expected
+
+
+def test_without_a_domain_an_environment_answers_to_the_load_balancers_own_name() -> None:
+    assert host_in("", "green", None) is None
+    assert host_in("", "green", "shop.example.net") == "shop.example.net"
+
+
+def test_alarms_watch_every_load_balancer_of_the_region_and_each_host() -> None:
+    graph = platform(**WITH_DOMAIN)
+    alarms = {node.name: node for node in graph.of(ALARM)}
+    assert alarms.keys() == {
+        "unhealthy-targets",
+        "errors-of-the-application",
+        "errors-of-load-balancers",
+        "controller",
+        "preview",
+        "deploy",
+    }
+    topic = graph.mocks.cloud.of("aws:sns/topic:Topic")[0].text("arn")
+    assert all(node.at("alarmActions") == [topic] == node.at("okActions") for node in alarms.values())
+    assert graph.one("aws:sns/topicSubscription:TopicSubscription").at("endpoint") == "operations@example.org"
+
+
+@pytest.mark.trap("T48")
+def test_another_account_than_the_configured_one_is_refused_by_the_provider() -> None:
+    assert "allowedAccountIds" not in platform().one("pulumi:providers:aws").inputs
+    bound = program("platform", accounts=["123456789012"])
+    assert json.loads(bound.one("pulumi:providers:aws").text("allowedAccountIds")) == ["123456789012"]

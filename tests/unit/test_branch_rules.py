@@ -1,0 +1,159 @@
+"""The branch rules as the program registers them, under mocks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast, final
+
+import pulumi
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+
+from infra.branch_rules import BranchRules
+from infra.settings import SettingsError, parse
+from tests.stack_files import CHECKOUT, config
+from tests.unit.program import run
+from tests.unit.test_environment import at
+
+RULESET: Final = "github:index/repositoryRuleset:RepositoryRuleset"
+REPOSITORY: Final = {"githubRepository": "someone/smallcase", "githubApp": "4711"}
+OWNER: Final = {"github:owner": "someone"}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    type: str
+    name: str
+    inputs: dict[str, object]
+
+
+@final
+class Recorder(Mocks):
+    """Takes every resource as it is: the stand-in cloud knows AWS, not GitHub."""
+
+    def __init__(self) -> None:
+        self.resources: list[Registered] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, object]]:
+        inputs = cast("dict[str, object]", args.inputs)
+        self.resources.append(Registered(type=args.typ, name=args.name, inputs=inputs))
+        return args.name, inputs
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, object], list[tuple[str, str]] | None]:
+        raise AssertionError(f"no call is needed, not even {args.token}")
+
+
+@pytest.fixture(params=[1, 0], ids=["one approval", "nobody else to approve"])
+def approvals(request: pytest.FixtureRequest) -> int:
+    return cast("int", request.param)
+
+
+@pytest.fixture
+def registered(approvals: int, monkeypatch: pytest.MonkeyPatch) -> list[Registered]:
+    monkeypatch.setenv("GITHUB_TOKEN", "a-token-of-the-person-who-runs-it")
+    mocks = Recorder()
+    pulumi.runtime.set_mocks(mocks, project="smallcase", stack="platform", preview=False)
+    github = parse("platform", config("platform", **REPOSITORY, approvals=approvals) | OWNER).github
+    assert github is not None
+
+    def program() -> None:
+        BranchRules("branch-rules", github)
+
+    run_under_mocks = cast("Callable[[Callable[[], None]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
+    run_under_mocks(program)()
+    return mocks.resources
+
+
+def rulesets(registered: list[Registered]) -> dict[str, object]:
+    return {resource.name: resource.inputs for resource in registered if resource.type == RULESET}
+
+
+def test_every_branch_and_the_tags_of_releases_have_rules_that_are_in_force(registered: list[Registered]) -> None:
+    refs = {
+        str(at(ruleset, "conditions", "refName", "includes", 0)): at(ruleset, "target")
+        for ruleset in rulesets(registered).values()
+        if at(ruleset, "enforcement") == "active" and at(ruleset, "repository") == "smallcase"
+    }
+    branches = {f"refs/heads/{branch}": "branch" for branch in ("develop", "staging", "master")}
+    assert refs == branches | {"refs/tags/v*": "tag"}
+
+
+@pytest.mark.parametrize("branch", ["staging", "master"])
+def test_a_protected_branch_takes_merged_and_reviewed_pull_requests_only(
+    registered: list[Registered], approvals: int, branch: str
+) -> None:
+    review = at(rulesets(registered)[branch], "rules", "pullRequest")
+    assert at(review, "allowedMergeMethods") == ["merge"]
+    assert at(review, "requiredApprovingReviewCount") == approvals
+    assert at(review, "requireCodeOwnerReview") is (approvals > 0)
+    assert at(review, "dismissStaleReviewsOnPush") is True
+
+
+@pytest.mark.parametrize("branch", ["develop", "staging", "master"])
+def test_no_branch_is_rewritten_or_deleted(registered: list[Registered], branch: str) -> None:
+    rules = at(rulesets(registered)[branch], "rules")
+    assert (at(rules, "nonFastForward"), at(rules, "deletion")) == (True, True)
+
+
+def test_a_release_stays_at_its_commit(registered: list[Registered]) -> None:
+    assert at(rulesets(registered)["releases"], "rules") == {"deletion": True, "update": True}
+
+
+def test_develop_takes_direct_commits(registered: list[Registered]) -> None:
+    assert set(cast("dict[str, object]", at(rulesets(registered)["develop"], "rules"))) == {
+        "nonFastForward",
+        "deletion",
+    }
+
+
+@pytest.mark.parametrize("branch", ["staging", "master"])
+def test_a_protected_branch_requires_the_check_of_jenkins_that_names_it(
+    registered: list[Registered], branch: str
+) -> None:
+    checks = at(rulesets(registered)[branch], "rules", "requiredStatusChecks")
+    assert at(checks, "requiredChecks") == [{"context": f"ready-for-{branch}", "integrationId": 4711}]
+    assert at(checks, "strictRequiredStatusChecksPolicy") is False
+
+
+def test_the_jenkinsfile_reports_the_check_under_that_name() -> None:
+    assert '"ready-for-${env.CHANGE_TARGET ' in (CHECKOUT / "Jenkinsfile").read_text()
+
+
+def test_the_token_of_the_environment_is_in_no_resource(registered: list[Registered]) -> None:
+    assert [resource.type for resource in registered if resource.type.startswith("pulumi:providers:")] == []
+    assert "a-token" not in str([resource.inputs for resource in registered])
+
+
+@pytest.mark.parametrize("stack", ["platform", "green"])
+def test_without_a_repository_there_are_no_branch_rules(stack: str) -> None:
+    assert [resource.type for resource in run(stack).resources if resource.type.startswith("github:")] == []
+
+
+def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:
+    assert parse("green", config("green", **REPOSITORY) | OWNER).github is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"githubRepository": "smallcase"}, ["smallcase:githubRepository", "owner/name"]),
+        ({"githubRepository": "else/smallcase"}, ["github:owner is 'someone'", "'else/smallcase'"]),
+        ({"githubApp": ""}, ["smallcase:githubApp is ''", "number"]),
+        ({"githubApp": "jenkins"}, ["smallcase:githubApp is 'jenkins'", "number"]),
+        ({"approvals": 7}, ["'7'", "from 0 to 6"]),
+    ],
+)
+def test_a_repository_that_cannot_be_right_is_refused(changes: dict[str, object], says: list[str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse("platform", config("platform", **(REPOSITORY | changes)) | OWNER)
+    assert [text for text in says if text not in str(refused.value)] == []
+
+
+def test_a_repository_without_an_owner_is_refused_with_the_command_that_mends_it() -> None:
+    with pytest.raises(SettingsError, match="pulumi config set github:owner"):
+        parse("platform", config("platform", **REPOSITORY))
+
+
+def test_what_a_pull_request_could_change_about_its_own_checks_has_an_owner() -> None:
+    owned = (CHECKOUT / ".github" / "CODEOWNERS").read_text().split()
+    assert {"/Jenkinsfile", "/jenkins/", "/pipeline/", "/tests/jenkins/", "/.github/"} <= set(owned)

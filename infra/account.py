@@ -13,16 +13,6 @@ def tags(stack: str) -> Mapping[str, str]:
     return {"Project": PROJECT, "Stack": stack}
 
 
-def provider(settings: Settings) -> aws.Provider:
-    """The one way to AWS: every resource gets the same tags, and another account than the configured is refused."""
-    return aws.Provider(
-        "aws",
-        region=settings.region,
-        allowed_account_ids=list(settings.account_ids) or None,
-        default_tags=aws.ProviderDefaultTagsArgs(tags=tags(settings.stack)),
-    )
-
-
 class AccountError(pulumi.RunError):
     """AWS does not answer, or it is another account's credentials that are used."""
 
@@ -41,3 +31,19 @@ def id_of(stack: str, opts: pulumi.InvokeOptions) -> str:
             f"AWS cannot be used for stack {stack!r}: {said.strip()}. `aws sts get-caller-identity` shows whose "
             f"credentials you use, `pulumi config get aws:allowedAccountIds -s {stack}` which accounts may be touched."
         ) from None
+
+
+def provider(settings: Settings) -> aws.Provider:
+    """The one way to AWS: every resource gets the same tags, and another account than the configured is refused.
+
+    Raises:
+        AccountError: see `id_of`. Asked here, because a later call that fails ends the program with a trace.
+    """
+    chosen = aws.Provider(
+        "aws",
+        region=settings.region,
+        allowed_account_ids=list(settings.account_ids) or None,
+        default_tags=aws.ProviderDefaultTagsArgs(tags=tags(settings.stack)),
+    )
+    id_of(settings.stack, pulumi.InvokeOptions(provider=chosen))
+    return chosen

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
         command.set_defaults(run=run)
         if run is shell:
             command.add_argument("command", nargs=argparse.REMAINDER, help="run this instead of an interactive shell")
+        if run is bench:
+            command.add_argument("--runs", type=_at_least_one, default=5, help="how often each side is measured (5)")
+            command.add_argument(
+                "--quick", action="store_true", help="leave out the recipe that waits two minutes, measured once"
+            )
     parsed = parser.parse_args(arguments)
     progress = Progress()
     return exit_code(progress, lambda: parsed.run(progress, parsed))
@@ -60,12 +66,28 @@ def shell(progress: Progress, parsed: argparse.Namespace) -> int:
     return subprocess.run(command, env=variables, cwd=rehearse.project_directory(), check=False).returncode
 
 
+def bench(progress: Progress, parsed: argparse.Namespace) -> None:
+    """Measure the program on a rehearsal that runs, and write docs/figures.md; takes about ten minutes."""
+    from rehearsal.bench import bench as measure
+
+    # Ended from outside, it tidies up as it does after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    measure(progress, rehearse.running(progress), cluster.CHECKOUT, runs=parsed.runs, seed_recipe=not parsed.quick)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give a whole number from 1")
+    return int(text)
+
+
 COMMANDS: Final[Mapping[str, Callable[[Progress, argparse.Namespace], int | None]]] = {
     "up": up,
     "down": down,
     "clean": clean,
     "status": status,
     "shell": shell,
+    "bench": bench,
 }
 
 if __name__ == "__main__":

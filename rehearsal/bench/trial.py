@@ -1,0 +1,242 @@
+"""What the bench makes, all of it named after it and removed at the end: a clone of the checkout, stacks, namespaces.
+
+The environments that are up are not touched. The images that the bench pushes stay in the rehearsal's registry, whose
+tags cannot be moved, until the rehearsal is taken down.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast, final
+
+from infra.labels import APPLICATION
+from rehearsal import places, project
+from rehearsal.bench.command import Finished, Running, run, running
+from rehearsal.bench.manifests import as_list
+from rehearsal.cluster import Standing
+from rehearsal.load_balancer.objects import Json, items, strings, text
+from rehearsal.progress import Progress, RehearsalError
+
+NAME: Final = "bench"
+"""What every stack of the bench begins with, and, behind `smallcase-`, every namespace."""
+MODEL: Final = "green"
+"""The stack whose settings the bench's environments have."""
+EMPTY: Final = "empty"
+"""Project and stack of the program that does nothing."""
+KINDS: Final = "service,ingress,deployment"
+GONE_WITHIN: Final = 180
+"""Seconds until the namespaces of the bench have to be gone."""
+
+_AUTHOR: Final = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A clone of the checkout that may be changed, and commands in it."""
+
+    standing: Standing
+    directory: Path
+
+    @property
+    def clone(self) -> Path:
+        return self.directory / "checkout"
+
+    @property
+    def project(self) -> Path:
+        return self.directory / "project"
+
+    def commit(self) -> str:
+        """What the clone stands at."""
+        return self._git("rev-parse", "--short=12", "HEAD").output.strip()
+
+    def up(self, stack: str) -> AbstractContextManager[Running]:
+        """`pulumi up`, to be watched while it runs."""
+        return self._watched("up", f"--stack={stack}", "--yes", "--skip-preview")
+
+    def preview(self, stack: str) -> AbstractContextManager[Running]:
+        """`pulumi preview`, to be watched while it runs."""
+        return self._watched("preview", f"--stack={stack}")
+
+    def bring_up(self, stack: str) -> Finished:
+        """`pulumi up`, to its end."""
+        with self.up(stack) as command:
+            return command.finish()
+
+    def preview_unchanged(self, stack: str) -> Finished:
+        """`pulumi preview` of what has not changed. Raises RehearsalError where something has."""
+        return self._pulumi("preview", f"--stack={stack}", "--expect-no-changes")
+
+    def preview_empty(self) -> Finished:
+        """Preview the program that does nothing."""
+        return run(
+            ["pulumi", "preview", f"--stack={EMPTY}", "--non-interactive", "--color=never"],
+            cwd=self.directory / EMPTY,
+            environment=self._environment_of_empty(),
+        )
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> Finished:
+        """Run kubectl as the administrator."""
+        return self._run(["kubectl", f"--kubeconfig={self.standing.node.files.kubeconfig}", *arguments], stdin=stdin)
+
+    def apply(self, objects: Sequence[Json]) -> Finished:
+        """`kubectl apply`, as one who has manifests does it."""
+        return self.kubectl("apply", "--filename=-", stdin=as_list(objects))
+
+    def objects(self, namespace: str) -> list[Json]:
+        """The Service, the Ingress and the Deployment of an environment."""
+        listed = json.loads(self.kubectl("get", KINDS, f"--namespace={namespace}", "--output=json").output)
+        return list(items(cast("Json", listed), "items"))
+
+    def labels(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace, without the one that Kubernetes adds."""
+        found = json.loads(self.kubectl("get", "namespace", namespace, "--output=json").output)
+        labels = strings(cast("Json", found), "metadata", "labels")
+        return {name: value for name, value in labels.items() if name != "kubernetes.io/metadata.name"}
+
+    def address(self, namespace: str) -> str | None:
+        """The address of an environment's load balancer, as soon as it has one."""
+        try:
+            overview = json.loads((self.standing.node.files.state / "load-balancer" / "targets.json").read_text())
+        except (OSError, ValueError):
+            return None
+        for one in items(cast("Json", overview), "loadBalancers"):
+            if text(one, "ingress") == f"{namespace}/{APPLICATION}":
+                return f"http://{text(one, 'hostname')}"
+        return None
+
+    def change_app(self) -> str:
+        """Change one line of the application and commit it; the commit's name."""
+        source = self.clone / "app" / "smallcase" / "__init__.py"
+        lines = [line for line in source.read_text().splitlines() if not line.startswith("# change ")]
+        source.write_text("\n".join([*lines, f"# change {time.time_ns()}", ""]))
+        self._git("commit", "--quiet", "--all", "--message=One line")
+        return self.commit()
+
+    def declare(self, stack: str) -> None:
+        """Make a stack with the model's settings, but do not bring it up."""
+        shutil.copy2(self.clone / project.stack_file(MODEL), self.clone / project.stack_file(stack))
+        project.generate(self.clone, self.project, self.standing.overlay)
+        self._pulumi("stack", "init", stack, "--no-select")
+
+    def build_and_push(self, tag: str) -> str:
+        """Build the application as it stands in the clone and push it, with BuildKit's own client; the image's name."""
+        node = self.standing.node
+        image = f"{places.REGISTRY}/{APPLICATION}:{tag}"
+        app = self.clone / "app"
+        argv = [
+            str(node.tools.buildctl),
+            f"--addr=unix://{node.files.buildkit_socket}",
+            "build",
+            "--progress=plain",
+            "--frontend=dockerfile.v0",
+            f"--opt=build-arg:BASE={node.base_image}",
+            f"--local=context={app}",
+            f"--local=dockerfile={app}",
+            f"--output=type=image,name={image},push=true",
+        ]
+        environment = {**self.standing.variables, "DOCKER_CONFIG": str(node.files.node_docker)}
+        run(argv, cwd=self.directory, environment=environment)
+        return image
+
+    def forget(self, stack: str) -> None:
+        """Remove a stack of the bench from the state, whatever became of it; its namespace goes on its own."""
+        self._pulumi("stack", "rm", f"--stack={stack}", "--force", "--yes")
+
+    def remove_namespaces(self, names: Sequence[str]) -> None:
+        """Delete namespaces, their pods at once, and wait until they are gone."""
+        if not names:
+            return
+        self.kubectl("delete", "namespace", "--wait=false", *names)
+        for name in names:
+            within = f"--namespace={name}"
+            self.kubectl("delete", "pods", "--all", within, "--grace-period=0", "--force", "--wait=false")
+        gone = [f"namespace/{name}" for name in names]
+        self.kubectl("wait", "--for=delete", f"--timeout={GONE_WITHIN}s", *gone)
+
+    def make(self, checkout: Path) -> None:
+        """Clone the checkout's last commit, and make the empty program."""
+        self._run(["git", "clone", "--quiet", "--no-hardlinks", str(checkout), str(self.clone)])
+        project.generate(self.clone, self.project, self.standing.overlay)
+        empty = self.directory / EMPTY
+        empty.mkdir()
+        (empty / "Pulumi.yaml").write_text(f"name: {EMPTY}\nruntime: python\n")
+        (empty / "__main__.py").write_text("import pulumi\n")
+        (self.directory / "state").mkdir()
+        run(
+            ["pulumi", "stack", "init", EMPTY, "--no-select", "--non-interactive"],
+            cwd=empty,
+            environment=self._environment_of_empty(),
+        )
+
+    def clear(self) -> None:
+        """Remove what this bench made, and what one left that was killed."""
+        stacks = json.loads(self._pulumi("stack", "ls", "--json").output)
+        for entry in cast("list[dict[str, object]]", stacks):
+            stack = str(entry["name"])
+            if stack.startswith(NAME):
+                self._pulumi("cancel", stack, "--yes")
+                self.forget(stack)
+        listed = self.kubectl("get", "namespaces", "--output=name").output.split()
+        names = [name.removeprefix("namespace/") for name in listed]
+        self.remove_namespaces([name for name in names if name.startswith(namespace(NAME))])
+
+    def _environment_of_empty(self) -> dict[str, str]:
+        """State of its own, so that nothing of it is left behind."""
+        return {**self.standing.variables, "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}"}
+
+    def _pulumi(self, *arguments: str) -> Finished:
+        with self._watched(*arguments) as command:
+            return command.finish()
+
+    def _watched(self, *arguments: str) -> AbstractContextManager[Running]:
+        argv = ["pulumi", *arguments, "--non-interactive", "--color=never"]
+        return running(argv, cwd=self.project, environment=self.standing.variables)
+
+    def _git(self, *arguments: str) -> Finished:
+        return self._run(["git", *_AUTHOR, *arguments], self.clone)
+
+    def _run(self, argv: Sequence[str], cwd: Path | None = None, stdin: str = "") -> Finished:
+        return run(argv, cwd=cwd or self.directory, environment=self.standing.variables, stdin=stdin)
+
+
+def namespace(stack: str) -> str:
+    """The namespace of a stack's environment."""
+    return f"smallcase-{stack}"
+
+
+@contextmanager
+def trial(standing: Standing, checkout: Path, progress: Progress) -> Generator[Trial]:
+    """A trial that removes whatever it made when the block ends, however it ends.
+
+    Raises:
+        RehearsalError: the checkout has a stack of the bench's name, or none that the bench could take as its model.
+    """
+    declared = project.stacks(checkout)
+    taken = [stack for stack in declared if stack.startswith(NAME)]
+    if taken:
+        raise RehearsalError(
+            f"The stack {taken[0]!r} has a name that the bench gives to its own and removes.",
+            f"Give it one that does not begin with {NAME!r}.",
+        )
+    if MODEL not in declared:
+        raise RehearsalError(
+            f"There is no {project.stack_file(MODEL)}, whose settings the bench's environments have.",
+            "Measure a checkout that has one.",
+        )
+    with tempfile.TemporaryDirectory(prefix="smallcase-bench-") as directory:
+        made = Trial(standing=standing, directory=Path(os.path.realpath(directory)))
+        made.make(checkout)
+        with progress.step("removing what an earlier bench may have left"):
+            made.clear()
+        try:
+            yield made
+        finally:
+            with progress.step("removing what the bench made"):
+                made.clear()

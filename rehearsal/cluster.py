@@ -120,6 +120,7 @@ def overlay(chart: Path, base_image: str) -> Overlay:
         platform={
             "aws:allowedAccountIds": [places.ACCOUNT],
             "smallcase:apiAllowList": ["127.0.0.0/8"],
+            "smallcase:hostImage": "ami-00000000000000000",
             "smallcase:ingressControllerChart": {"chart": str(chart)},
         },
         environment={"aws:allowedAccountIds": [places.ACCOUNT], "smallcase:baseImage": base_image},

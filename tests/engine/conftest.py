@@ -21,13 +21,12 @@ def told(
     """The stories that tests ask for, lived in the background while other tests run."""
     asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
 
-    def tell(name: str) -> Life:
-        directory = tmp_path_factory.mktemp(name)
+    def tell(name: str, directory: Path) -> Life:
         with empty_world(directory / "world", make_checkout(directory / "smallcase"), pulumi_cli) as world:
             return STORIES[name](world)
 
     with ThreadPoolExecutor(max_workers=1) as background:
-        yield {name: background.submit(tell, name) for name in STORIES if name in asked}
+        yield {name: background.submit(tell, name, tmp_path_factory.mktemp(name)) for name in STORIES if name in asked}
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ def test_only_named_settings_differ_from_aws() -> None:
         "aws:allowedAccountIds",
         "smallcase:apiAllowList",
         "smallcase:baseImage",
+        "smallcase:hostImage",
         "smallcase:ingressControllerChart",
     }
     assert changed - {"aws:allowedAccountIds"} <= set(declared())

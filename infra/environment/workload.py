@@ -19,6 +19,8 @@ GRACE_SECONDS: Final = DRAIN_SECONDS + DEREGISTRATION_DELAY + 10
 PROGRESS_DEADLINE: Final = 120
 """Seconds until a rollout that does not progress counts as failed. Fargate takes up to a minute for a node, and the
 image pull comes on top."""
+ROLLOUT_TIMEOUT: Final = f"{PROGRESS_DEADLINE + 30}s"
+"""Until `pulumi up` gives up. The provider only warns of a passed progress deadline, and would wait ten minutes."""
 
 
 @final
@@ -54,7 +56,11 @@ class Workload(pulumi.ComponentResource):
                 "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": "100%", "max_unavailable": 0}},
                 "template": {"metadata": {"labels": COMMON}, "spec": pod(args)},
             },
-            opts=child,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.ingress],
+                custom_timeouts=pulumi.CustomTimeouts(create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT),
+            ),
         )
         if args.settings.replicas > 1:
             kubernetes.policy.v1.PodDisruptionBudget(

@@ -7,9 +7,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, final
 
+from rich.markup import escape
 from rich.table import Table
 
-COLUMNS: Final = ("what", "runs", "min", "median", "max", "ratio", "goal", "floor", "")
+COLUMNS: Final = ("what", "runs", "min", "median", "max", "ratio", "goal", "floor", "met")
 
 CAVEAT: Final = (
     "These figures are about this program on one machine, with stand-ins for what only AWS has. They are not about "
@@ -20,9 +21,9 @@ CAVEAT: Final = (
 class Verdict(StrEnum):
     """How a figure compares with what is asked of it."""
 
-    GOAL = "goal met"
-    FLOOR = "floor met"
-    MISSED = "missed"
+    GOAL = "goal"
+    FLOOR = "floor"
+    MISSED = "no"
     NONE = ""
 
 
@@ -45,10 +46,6 @@ class Series:
     @property
     def median(self) -> float:
         return statistics.median(self.values)
-
-    def shown(self, value: float) -> str:
-        """A value with its unit: seconds in hundredths, everything else in whole numbers."""
-        return f"{value:.2f} s" if self.unit == "s" else f"{value:,.0f} {self.unit}".strip()
 
 
 @final
@@ -94,14 +91,14 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """What stands in each of COLUMNS."""
         series, aim = self.series, self.aim
-        unit = "x" if self.against else f" {series.unit}"
+        of_ratio = "x" if self.against else ""
         return (
-            self.what,
+            f"{self.what} [{series.unit}]",
             str(len(series.values)),
-            *(series.shown(value) for value in (min(series.values), series.median, max(series.values))),
+            *(_shown(value) for value in (min(series.values), series.median, max(series.values))),
             f"{self.ratio:.2f}x" if self.ratio is not None else "",
-            f"{aim.goal:g}{unit}" if aim else "",
-            f"{aim.floor:g}{unit}" if aim and aim.floor is not None else "",
+            f"{aim.goal:g}{of_ratio}" if aim else "",
+            f"{aim.floor:g}{of_ratio}" if aim and aim.floor is not None else "",
             str(self.verdict),
         )
 
@@ -132,11 +129,13 @@ class Machine:
 
 def table(section: Section) -> Table:
     """A section for the terminal."""
-    drawn = Table(*COLUMNS, title=section.title, title_justify="left", caption=CAVEAT, caption_justify="left")
+    drawn = Table(title=section.title, title_justify="left", caption=CAVEAT, caption_justify="left", padding=(0, 0))
+    for column in COLUMNS:
+        drawn.add_column(column, no_wrap=column != COLUMNS[0])
     colours = {Verdict.GOAL: "green", Verdict.FLOOR: "yellow", Verdict.MISSED: "red", Verdict.NONE: "default"}
     for row in section.rows:
-        *cells, verdict = row.cells()
-        drawn.add_row(*cells, f"[{colours[row.verdict]}]{verdict}[/]")
+        what, *cells, verdict = row.cells()
+        drawn.add_row(escape(what), *cells, f"[{colours[row.verdict]}]{verdict}[/]")
     return drawn
 
 
@@ -160,6 +159,10 @@ def page(sections: Sequence[Section], *, day: date, commit: str, machine: Machin
         lines += [_markdown(row.cells()) for row in section.rows]
         lines += ["", CAVEAT]
     return "\n".join(lines) + "\n"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:.2f}"
 
 
 def _markdown(cells: Sequence[str]) -> str:

@@ -37,8 +37,8 @@ SEED_WAIT: Final = 120.0
 """Seconds of the recipe's `sleep 2m`."""
 SETTLING: Final = 3.0
 """Seconds between one disturbance of the cluster and the next measurement."""
-ROLLOUTS: Final = 2
-"""Runs of what takes most of a minute."""
+FEW: Final = 3
+"""Runs of what takes long, in which nothing is measured in turn."""
 
 _GATE_LABEL: Final = "elbv2.k8s.aws/pod-readiness-gate-inject"
 _PLAIN: Final = namespace(f"{NAME}-plain")
@@ -246,15 +246,14 @@ class Measurements:
     def _new_environment(self) -> Section:
         answers: list[float] = []
         ends: list[float] = []
-        for number in range(1, self._runs + 1):
+        for number in range(1, FEW + 1):
             stack = f"{NAME}-{number}"
-            with self._progress.step(f"a new environment, {number} of {self._runs}"):
+            with self._progress.step(f"a new environment, {number} of {FEW}"):
                 self._trial.declare(stack)
                 answered, ended = self._up_until_answered(stack)
             answers.append(answered)
             ends.append(ended)
             self._trial.remove_namespaces([namespace(stack)])
-            self._trial.forget(stack)
         return Section(
             title="A new environment",
             text="`pulumi up` of a stack that does not exist yet. The image's layers are cached; it is tagged "
@@ -282,8 +281,8 @@ class Measurements:
 
     def _lost_requests(self) -> Section:
         program: list[load.Visits] = []
-        for number in range(1, ROLLOUTS + 1):
-            with self._progress.step(f"a rollout under load, {number} of {ROLLOUTS}"):
+        for number in range(1, FEW + 1):
+            with self._progress.step(f"a rollout under load, {number} of {FEW}"):
                 program.append(self._visited(namespace(NAME), self._changed_with_pulumi))
         with self._progress.step("a rollout of naive pods under load"):
             naive = self._visited(_NAIVE, lambda: self._restart(_NAIVE))
@@ -313,15 +312,15 @@ class Measurements:
 
     def _visited(self, name: str, roll_out: Callable[[], None]) -> load.Visits:
         argv = load.visitors(self._trial.standing.node.tools.wrk, self._url(name), VISITS_SECONDS)
-        with running(argv, cwd=self._trial.directory, environment=self._trial.standing.variables) as wrk:
+        with running(argv, cwd=self._trial.directory, environment=self._trial.environment) as wrk:
             time.sleep(SETTLING)
             roll_out()
             return load.visits(wrk.finish().output)
 
     def _memory(self) -> Section:
         measured: dict[str, dict[str, list[float]]] = {}
-        for number in range(1, ROLLOUTS + 1):
-            with self._progress.step(f"memory, {number} of {ROLLOUTS}"):
+        for number in range(1, FEW + 1):
+            with self._progress.step(f"memory, {number} of {FEW}"):
                 for what, start in (("preview", self._trial.preview), ("up", self._trial.up)):
                     self._trial.change_app()
                     with start(NAME) as command:

@@ -1,7 +1,7 @@
-"""What the bench makes, all of it named after it and removed at the end: a clone of the checkout, stacks, namespaces.
+"""What the bench makes, all of it removed at the end: a clone of the checkout, a copy of the state, namespaces.
 
-The environments that are up are not touched. The images that the bench pushes stay in the rehearsal's registry, whose
-tags cannot be moved, until the rehearsal is taken down.
+The environments that are up and their state are not touched. The images that the bench pushes stay in the rehearsal's
+registry, whose tags cannot be moved, until the rehearsal is taken down.
 """
 
 import json
@@ -24,7 +24,7 @@ from rehearsal.load_balancer.objects import Json, items, strings, text
 from rehearsal.progress import Progress, RehearsalError
 
 NAME: Final = "bench"
-"""What every stack of the bench begins with, and, behind `smallcase-`, every namespace."""
+"""What the name of every stack of the bench begins with, and, behind `smallcase-`, that of every namespace."""
 MODEL: Final = "green"
 """The stack whose settings the bench's environments have."""
 EMPTY: Final = "empty"
@@ -52,6 +52,11 @@ class Trial:
     def project(self) -> Path:
         return self.directory / "project"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of the rehearsal, but with the copy of the state."""
+        return {**self.standing.variables, "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}"}
+
     def commit(self) -> str:
         """What the clone stands at."""
         return self._git("rev-parse", "--short=12", "HEAD").output.strip()
@@ -75,10 +80,8 @@ class Trial:
 
     def preview_empty(self) -> Finished:
         """Preview the program that does nothing."""
-        return run(
-            ["pulumi", "preview", f"--stack={EMPTY}", "--non-interactive", "--color=never"],
-            cwd=self.directory / EMPTY,
-            environment=self._environment_of_empty(),
+        return self._run(
+            ["pulumi", "preview", f"--stack={EMPTY}", "--non-interactive", "--color=never"], self.directory / EMPTY
         )
 
     def kubectl(self, *arguments: str, stdin: str = "") -> Finished:
@@ -141,55 +144,40 @@ class Trial:
             f"--local=dockerfile={app}",
             f"--output=type=image,name={image},push=true",
         ]
-        environment = {**self.standing.variables, "DOCKER_CONFIG": str(node.files.node_docker)}
+        environment = {**self.environment, "DOCKER_CONFIG": str(node.files.node_docker)}
         run(argv, cwd=self.directory, environment=environment)
         return image
-
-    def forget(self, stack: str) -> None:
-        """Remove a stack of the bench from the state, whatever became of it; its namespace goes on its own."""
-        self._pulumi("stack", "rm", f"--stack={stack}", "--force", "--yes")
 
     def remove_namespaces(self, names: Sequence[str]) -> None:
         """Delete namespaces, their pods at once, and wait until they are gone."""
         if not names:
             return
         self.kubectl("delete", "namespace", "--wait=false", *names)
-        for name in names:
+        with_pods = self.kubectl(
+            "get", "pods", "--all-namespaces", "--no-headers", "--output=custom-columns=:metadata.namespace"
+        ).output.split()
+        for name in sorted({*names} & {*with_pods}):
             within = f"--namespace={name}"
             self.kubectl("delete", "pods", "--all", within, "--grace-period=0", "--force", "--wait=false")
         gone = [f"namespace/{name}" for name in names]
         self.kubectl("wait", "--for=delete", f"--timeout={GONE_WITHIN}s", *gone)
 
     def make(self, checkout: Path) -> None:
-        """Clone the checkout's last commit, and make the empty program."""
+        """Clone the checkout's last commit, copy the state, and make the program that does nothing."""
         self._run(["git", "clone", "--quiet", "--no-hardlinks", str(checkout), str(self.clone)])
         project.generate(self.clone, self.project, self.standing.overlay)
+        shutil.copytree(self.standing.node.files.state / "pulumi", self.directory / "state")
         empty = self.directory / EMPTY
         empty.mkdir()
         (empty / "Pulumi.yaml").write_text(f"name: {EMPTY}\nruntime: python\n")
         (empty / "__main__.py").write_text("import pulumi\n")
-        (self.directory / "state").mkdir()
-        run(
-            ["pulumi", "stack", "init", EMPTY, "--no-select", "--non-interactive"],
-            cwd=empty,
-            environment=self._environment_of_empty(),
-        )
+        self._run(["pulumi", "stack", "init", EMPTY, "--no-select", "--non-interactive"], empty)
 
     def clear(self) -> None:
-        """Remove what this bench made, and what one left that was killed."""
-        stacks = json.loads(self._pulumi("stack", "ls", "--json").output)
-        for entry in cast("list[dict[str, object]]", stacks):
-            stack = str(entry["name"])
-            if stack.startswith(NAME):
-                self._pulumi("cancel", stack, "--yes")
-                self.forget(stack)
+        """Remove what this bench made in the cluster, and what one left that was killed."""
         listed = self.kubectl("get", "namespaces", "--output=name").output.split()
         names = [name.removeprefix("namespace/") for name in listed]
         self.remove_namespaces([name for name in names if name.startswith(namespace(NAME))])
-
-    def _environment_of_empty(self) -> dict[str, str]:
-        """State of its own, so that nothing of it is left behind."""
-        return {**self.standing.variables, "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}"}
 
     def _pulumi(self, *arguments: str) -> Finished:
         with self._watched(*arguments) as command:
@@ -197,13 +185,13 @@ class Trial:
 
     def _watched(self, *arguments: str) -> AbstractContextManager[Running]:
         argv = ["pulumi", *arguments, "--non-interactive", "--color=never"]
-        return running(argv, cwd=self.project, environment=self.standing.variables)
+        return running(argv, cwd=self.project, environment=self.environment)
 
     def _git(self, *arguments: str) -> Finished:
         return self._run(["git", *_AUTHOR, *arguments], self.clone)
 
     def _run(self, argv: Sequence[str], cwd: Path | None = None, stdin: str = "") -> Finished:
-        return run(argv, cwd=cwd or self.directory, environment=self.standing.variables, stdin=stdin)
+        return run(argv, cwd=cwd or self.directory, environment=self.environment, stdin=stdin)
 
 
 def namespace(stack: str) -> str:

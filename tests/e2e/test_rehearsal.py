@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
 
 from infra.settings import PURPOSES
@@ -161,25 +160,29 @@ def test_an_unreachable_registry_leaves_the_running_version_serving(rehearsal: R
     deploy_that_fails(rehearsal, change, "localhost:5077")
 
 
-def test_an_unreachable_cluster_is_one_message_and_the_pages_stay(rehearsal: Rehearsal) -> None:
+def test_an_unreachable_cluster_leaves_the_running_version_serving(rehearsal: Rehearsal, change: Change) -> None:
+    change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-unreachable")
     kill("kube-apiserver")
-    preview = rehearsal.standing
-    done = subprocess.run(
-        ["pulumi", "preview", "-s", "green", "--non-interactive"],
-        cwd=node_files().state / "project",
-        env=dict(preview.variables),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    deploy_that_fails(rehearsal, change, "unreachable|connection refused")
+
+
+@pytest.mark.parametrize(("role", "may"), [("deploy", True), ("preview", False)])
+def test_the_pipelines_roles_have_their_real_rights(rehearsal: Rehearsal, role: str, may: bool) -> None:
+    """Who deploys can change an environment and nothing else; who previews can look."""
+    token = rehearsal.shell("env", f"AWS_PROFILE={role}", "aws", "eks", "get-token", "--cluster-name", "smallcase")
+    assert token.returncode == 0, token.stderr
+    preview = rehearsal.shell(
+        "env", f"AWS_PROFILE={role}", "pulumi", "refresh", "-s", "green", "--yes", "--skip-preview"
     )
-    assert done.returncode != 0
-    assert "127.77.0.1:6443" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    url = yaml.safe_load((node_files().state / "load-balancer" / "targets.json").read_text())
-    assert url, "the load balancer goes on by itself"
+    assert preview.returncode == 0, preview.stdout + preview.stderr
+    scaled = rehearsal.shell(
+        *("env", f"AWS_PROFILE={role}", "pulumi", "up", "-s", "develop", "--yes", "--skip-preview"),
+        *("-c", f"smallcase:replicas={2 if may else 3}"),
+    )
+    assert (scaled.returncode == 0) == may, scaled.stdout + scaled.stderr
+    if not may:
+        assert "forbidden" in scaled.stdout + scaled.stderr
     make("rehearse")
-    assert rehearsal.page("green").branch == "staging"
 
 
 def test_the_checkout_stays_clean(rehearsal: Rehearsal) -> None:

@@ -11,7 +11,7 @@ from typing import Final, cast, final
 
 from rehearsal.cloud.server import debug_providers
 
-TIMEOUT: Final = 60
+TIMEOUT: Final = 100
 """Seconds after which a command is taken to hang; all of them take a few."""
 
 _CLOSING_WORDS: Final = ("preview failed", "update failed")

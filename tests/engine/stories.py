@@ -56,6 +56,8 @@ def a_stack_each(world: World) -> Life:
     with world.changed_page():
         steps["change", "green"] = world.up("green")
     at_rest = world.at_rest()
+    steps["protected", "platform"] = world.destroy("platform")
+    world.unprotect("platform")
     for stack in reversed(STACKS):
         steps["destroy", stack] = world.destroy(stack)
     world.empty_repository()
@@ -82,6 +84,8 @@ def both_layers_in_one(world: World) -> Life:
     addresses = {stack: str(world.harness.outputs(stack)["url"]) for stack in ("green", "develop")}
     at_rest = world.at_rest()
     steps["destroy", "develop"] = world.destroy("develop")
+    steps["protected", "green"] = world.destroy("green")
+    world.unprotect("green")
     with world.slow("delete", INGRESS, NAMESPACE, RELEASE, PROFILE, ATTACHMENT, CLUSTER):
         steps["destroy", "green"] = world.destroy("green")
     world.empty_repository()

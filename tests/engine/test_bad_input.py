@@ -36,11 +36,21 @@ def message_of(outcome: Outcome) -> str:
             "elsewhere",
             ["unknown stack", "`pulumi up -s elsewhere`", "`pulumi config set smallcase:platform self -s green`"],
         ),
-        ("green", "aws:allowedAccountIds", ["999999999999"], ["123456789012", "999999999999"]),
+        (
+            "green",
+            "aws:allowedAccountIds",
+            ["999999999999"],
+            ["not allowed: 123456789012", "allowedAccountIds -s green`"],
+        ),
         ("platform", "smallcase:network", "10.0.0.0/24", ["'10.0.0.0/24'", "too small", "/16 to /20"]),
         ("platform", "smallcase:zones", 4, ["'4'", "2 or 3"]),
         ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "`pulumi config set --path"]),
-        ("platform", "aws:allowedAccountIds", ["999999999999"], ["123456789012", "999999999999"]),
+        (
+            "platform",
+            "aws:allowedAccountIds",
+            ["999999999999"],
+            ["not allowed: 123456789012", "allowedAccountIds -s platform`"],
+        ),
     ],
 )
 def test_a_bad_setting_is_refused_by_name_and_nothing_is_touched(

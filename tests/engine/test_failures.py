@@ -84,18 +84,19 @@ def test_a_new_environment_whose_image_fails_has_no_pods_and_is_finished_by_the_
 
 
 def test_a_half_made_platform_is_finished_by_the_next_up(live: World) -> None:
-    live.cloud.faults.throttle("aws:ec2/route:Route", times=1)
-    with live.settings("platform", {"smallcase:zones": 3}):
+    live.cloud.faults.throttle("aws:ec2/natGateway:NatGateway", times=1)
+    with live.settings("platform", {"smallcase:natGateways": "per-zone"}):
         failed, finished = live.up("platform"), live.up("platform")
     assert not failed.succeeded
     assert "ThrottlingException" in failed.outcome.output
     assert finished.succeeded, finished.outcome.output
 
 
-def test_a_platform_destroyed_under_an_environment_takes_its_cluster_and_fails_on_its_load_balancer(
+def test_an_unprotected_platform_destroyed_under_an_environment_takes_its_cluster_and_fails_on_its_load_balancer(
     live: World,
 ) -> None:
-    """Nothing keeps anybody from it: neither stack knows of the other's resources."""
+    """Protection is all that keeps anybody from it: neither stack knows of the other's resources."""
+    live.unprotect("platform")
     destroyed = live.destroy("platform")
     assert destroyed.outcome.code not in (0, None)
     assert all("DependencyViolation" in message for message in destroyed.outcome.errors())

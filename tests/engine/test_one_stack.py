@@ -29,6 +29,9 @@ from tests.engine.world import (
     types_in,
 )
 
+# The first of them waits for the story.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def steps(both_layers_in_one: Life) -> Steps:
@@ -89,6 +92,12 @@ def test_the_other_environment_goes_without_a_trace_on_the_platform(steps: Steps
     step = steps["destroy", "develop"]
     assert step.succeeded, step.outcome.output
     assert step.before.keys() - step.after.keys() == in_namespace(step.before, "smallcase-develop").keys()
+
+
+def test_neither_layer_is_destroyed_by_mistake(steps: Steps) -> None:
+    step = steps["protected", "green"]
+    assert not step.succeeded
+    assert step.after == step.before
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ from tests.engine.world import (
     types_in,
 )
 
+# The first of them waits for the story.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def life(a_stack_each: Life) -> Life:
@@ -156,6 +159,13 @@ def test_a_destroyed_environment_leaves_only_its_images_and_no_trace_in_the_othe
     gone = step.before.keys() - step.after.keys()
     assert gone == in_namespace(step.before, f"smallcase-{stack}").keys()
     assert {key: step.before[key] for key in step.after} == step.after
+
+
+def test_a_platform_that_environments_stand_on_is_not_destroyed_by_mistake(life: Life) -> None:
+    step = life.steps["protected", "platform"]
+    assert not step.succeeded
+    assert all("`protect`" in message or "protected" in message for message in step.outcome.errors())
+    assert step.after == step.before
 
 
 def test_the_network_outlives_the_cluster_and_the_cluster_its_ingress_controller(life: Life) -> None:

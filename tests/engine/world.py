@@ -17,7 +17,7 @@ from rehearsal.cloud.faults import Fault, Operation
 from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.server import serve
 from rehearsal.places import ACCOUNT
-from rehearsal.project import LINKED, Overlay, stack_file
+from rehearsal.project import Overlay, stack_file
 from tests.engine.harness import Harness, Outcome
 from tests.stack_files import ALLOW_LIST, CHECKOUT
 
@@ -87,6 +87,11 @@ class World:
 
     def refresh(self, stack: str) -> Step:
         return self._step("refresh", "--stack", stack, "--yes", "--skip-preview", "--expect-no-changes")
+
+    def unprotect(self, stack: str) -> None:
+        """Allows everything in a stack to be destroyed, as a person does who means it."""
+        done = self.harness.pulumi("state", "unprotect", "--all", "--yes", "--stack", stack)
+        assert done.code == 0, done.output
 
     def destroy(self, stack: str) -> Step:
         return self._step("destroy", "--stack", stack, "--yes", "--skip-preview")
@@ -169,21 +174,23 @@ def replicas_of(deployment: Resource) -> int:
 
 
 def make_checkout(directory: Path) -> Path:
-    """The program as it is in the working tree, committed to a repository of its own."""
-    directory.mkdir(parents=True)
-    for source in (*(CHECKOUT / name for name in LINKED), *CHECKOUT.glob("Pulumi.*.yaml")):
-        target = directory / source.name
-        if source.name.startswith("."):
-            target.symlink_to(source)
-        elif source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-        else:
-            shutil.copy2(source, target)
-    who = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {"HOME": str(directory), "PATH": os.environ["PATH"], **who}
+    """What the working tree holds, committed to a repository of its own."""
+    listed = _git(CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, listed.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, directory / name)
+    (directory / ".venv").symlink_to(CHECKOUT / ".venv")
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "the program"]):
-        subprocess.run(["git", "-C", directory, *command], env=environment, check=True, timeout=30)
+        _git(directory, *command)
     return directory
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    who = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    command = ["git", "-C", checkout, *arguments]
+    ran = subprocess.run(command, env={**os.environ, **who}, capture_output=True, text=True, check=True, timeout=30)
+    return ran.stdout
 
 
 @contextmanager

@@ -6,6 +6,9 @@ import pytest
 
 from operations.cost import items, prices, report
 from tests.graph import WITH_DOMAIN, Graph, environment, platform
+from tests.stack_files import CHECKOUT
+
+ENVIRONMENTS = ("develop", "green", "blue")
 
 
 def resources(graph: Graph) -> list[Mapping[str, object]]:
@@ -51,6 +54,11 @@ def test_the_table_adds_up_and_says_what_it_leaves_out() -> None:
     assert sum(totals[:-1]) == pytest.approx(totals[-1], abs=0.02)
     assert "us-east-1, 2026-11" in text
     assert "Left out: traffic" in text
+
+
+def test_the_table_in_the_first_deployment_is_what_the_program_costs() -> None:
+    stacks = {"platform": resources(platform()), **{name: resources(environment(name)) for name in ENVIRONMENTS}}
+    assert report(stacks, prices()) in (CHECKOUT / "docs" / "first-deployment.md").read_text()
 
 
 def test_extended_support_of_a_version_costs_six_times_as_much() -> None:

@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 GROOVY_LINT := $(CACHE)/groovy-lint-$(shell sha256sum jenkins/lint/package-lock.json | cut -c1-12)
 export UV_PYTHON_PREFERENCE ?= system
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over ever
 	@$(PYTHON) -m ruff format --check
 	@.venv/bin/basedpyright
 	@.venv/bin/hadolint app/Dockerfile
-	@.venv/bin/shellcheck .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
+	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
 	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile
 
@@ -45,6 +45,18 @@ format: .venv/ready ## Format the code
 
 e2e: .venv/ready ## The rehearsal itself, from nothing to nothing, with a screenshot of each page (Linux, root, chromium)
 	@$(PYTHON) -m pytest -m "rehearsal or e2e"
+
+state: .venv/ready ## AWS: make the bucket and the key that hold the stacks' state (REGION=us-east-1)
+	@$(PYTHON) -m operations state --region $(or $(REGION),us-east-1)
+
+host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins hosts (REGION=us-east-1 STACK=platform)
+	@$(PYTHON) -m operations host-image --region $(or $(REGION),us-east-1) --stack $(or $(STACK),platform)
+
+cost: .venv/ready ## AWS: what the stacks that are up cost in a month
+	@$(PYTHON) -m operations cost
+
+teardown: .venv/ready ## AWS: destroy every environment on a platform, then the platform (PLATFORM=name REALLY=name)
+	@$(PYTHON) -m operations teardown "$(PLATFORM)" --really "$(REALLY)"
 
 bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehearsal)
 	@$(PYTHON) -m rehearsal bench

@@ -1,0 +1,1 @@
+"""What people do to the system now and then, from their own machine: `python -m operations --help`."""

@@ -199,12 +199,11 @@ def namespace(stack: str) -> str:
     return f"smallcase-{stack}"
 
 
-@contextmanager
-def trial(standing: Standing, checkout: Path, progress: Progress) -> Generator[Trial]:
-    """A trial that removes whatever it made when the block ends, however it ends.
+def check(checkout: Path) -> None:
+    """Refuse a checkout that cannot be measured.
 
     Raises:
-        RehearsalError: the checkout has a stack of the bench's name, or none that the bench could take as its model.
+        RehearsalError: it has a stack that the bench would take for its own, or none that is the model.
     """
     declared = project.stacks(checkout)
     taken = [stack for stack in declared if stack.startswith(NAME)]
@@ -218,6 +217,12 @@ def trial(standing: Standing, checkout: Path, progress: Progress) -> Generator[T
             f"There is no {project.stack_file(MODEL)}, whose settings the bench's environments have.",
             "Measure a checkout that has one.",
         )
+
+
+@contextmanager
+def trial(standing: Standing, checkout: Path, progress: Progress) -> Generator[Trial]:
+    """A trial that removes whatever it made when the block ends, however it ends. Raises as `check` does."""
+    check(checkout)
     with tempfile.TemporaryDirectory(prefix="smallcase-bench-") as directory:
         made = Trial(standing=standing, directory=Path(os.path.realpath(directory)))
         made.make(checkout)

@@ -62,18 +62,23 @@ class Outcome:
         return list(dict.fromkeys(messages or lines))
 
     def ends_before(self, operation: str, first: str, then: str) -> bool:
-        """Whether the operation on all resources of one type had ended when it began on the first of the other."""
+        """Whether the operation on all resources of one type had ended when it began on the first of the other.
+
+        A type may be preceded by those of its parents, as in a URN (`PARENT$TYPE`).
+        """
         ended = self._moments("resOutputsEvent", operation, first)
         started = self._moments("resourcePreEvent", operation, then)
         return max(ended) < min(started)
 
-    def _moments(self, kind: str, operation: str, type: str) -> list[int]:
+    def _moments(self, event_kind: str, operation: str, qualified_type: str) -> list[int]:
         moments: list[int] = []
         for moment, event in enumerate(self.events):
-            told = cast("Mapping[str, Mapping[str, str]]", event.get(kind) or {})
-            if told and (told["metadata"]["op"], told["metadata"]["type"]) == (operation, type):
-                moments.append(moment)
-        assert moments, f"no {operation} of a {type} among the engine's events"
+            told = cast("Mapping[str, Mapping[str, str]]", event.get(event_kind) or {}).get("metadata")
+            if told and told["op"] == operation:
+                _, _, types, _ = told["urn"].split("::", 3)
+                if f"${types}".endswith(f"${qualified_type}"):
+                    moments.append(moment)
+        assert moments, f"no {operation} of a {qualified_type} among the engine's events"
         return moments
 
     def order(self, operation: str) -> list[str]:

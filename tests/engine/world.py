@@ -29,6 +29,8 @@ DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+OWN_NAMESPACE: Final = f"smallcase:environment:Namespace${NAMESPACE}"
+"""That of an environment, in the engine's events; the platform has others."""
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 REPOSITORY: Final = "aws:ecr/repository:Repository"
 SERVICE: Final = "kubernetes:core/v1:Service"
@@ -92,6 +94,10 @@ class World:
         """Allows everything in a stack to be destroyed, as a person does who means it."""
         done = self.harness.pulumi("state", "unprotect", "--all", "--yes", "--stack", stack)
         assert done.code == 0, done.output
+
+    def try_to_destroy(self, stack: str) -> Step:
+        """With a preview first, which refuses what is protected before anything else is deleted."""
+        return self._step("destroy", "--stack", stack, "--yes")
 
     def destroy(self, stack: str) -> Step:
         return self._step("destroy", "--stack", stack, "--yes", "--skip-preview")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rehearsal.__main__ import main
-from rehearsal.bench import figures, load, memory
+from rehearsal.bench import figures, load, memory, trial
 from rehearsal.bench.command import run, running
 from rehearsal.bench.figures import Aim, Machine, Row, Section, Series, Verdict
 from rehearsal.bench.manifests import as_list, copies, leave_at_once, namespace_object, set_image, with_pods
@@ -240,6 +240,20 @@ def test_an_interrupted_bench_interrupts_its_command_and_waits_for_it(tmp_path: 
         measure()
     thread.join()
     assert tidied.exists()
+
+
+def test_a_checkout_is_refused_that_has_a_stack_the_bench_would_remove(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.green.yaml").touch()
+    trial.check(tmp_path)
+    (tmp_path / "Pulumi.bench-of-mine.yaml").touch()
+    with pytest.raises(RehearsalError, match="bench-of-mine"):
+        trial.check(tmp_path)
+
+
+def test_a_checkout_is_refused_that_lacks_the_stack_whose_settings_are_measured(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.blue.yaml").touch()
+    with pytest.raises(RehearsalError, match=r"Pulumi\.green\.yaml"):
+        trial.check(tmp_path)
 
 
 @pytest.mark.parametrize("runs", ["0", "-1", "many"])

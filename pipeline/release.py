@@ -29,7 +29,7 @@ TAGGER: Final = {
 }
 
 _TAG: Final = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-beta\.([1-9]\d*))?")
-_HEADING: Final = re.compile(r"^## +\[?(?P<name>[^\]\s]+)\]?.*$", re.MULTILINE)
+_HEADING: Final = re.compile(r"^## +\[?([^\]\s]+)\]?.*$", re.MULTILINE)
 
 
 @final
@@ -139,11 +139,8 @@ def next_version(existing: Iterable[Version], named: str | None, *, beta: bool) 
 
 def sections(changelog: str) -> dict[str, str]:
     """The parts of a changelog by the names in their headings (`Unreleased`, `1.2.0`), newest first."""
-    headings = list(_HEADING.finditer(changelog))
-    ends = [*(heading.start() for heading in headings[1:]), len(changelog)]
-    return {
-        heading["name"]: changelog[heading.end() : end].strip() for heading, end in zip(headings, ends, strict=True)
-    }
+    parts = _HEADING.split(changelog)
+    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def tag_line(checkout: Checkout, line: Sequence[str], *, beta: bool, out: TextIO) -> list[Version]:

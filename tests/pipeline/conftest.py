@@ -1,10 +1,12 @@
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.__main__ import main
+from tests.pipeline.live import Live, found, git, make_checkout, up
 from tests.pipeline.repository import Ran, Repository, RunVerb
 
 JENKINS = (
@@ -56,3 +58,22 @@ def run_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return Ran(code=code, stdout=captured.out, stderr=captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _live(pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    directory = tmp_path_factory.mktemp("live")
+    with found(directory / "account", make_checkout(directory / "smallcase"), pulumi_cli) as live:
+        up(live, ["platform", "develop"])
+        yield live
+
+
+@pytest.fixture
+def live(_live: Live, pulumi_cli: Path, tmp_path: Path) -> Iterator[Live]:
+    """The platform and `develop`, up, to do anything with."""
+    base = git(_live.checkout, "rev-parse", "HEAD")
+    with found(tmp_path / "account", _live.checkout, pulumi_cli, copy_of=_live) as live:
+        yield live
+    git(_live.checkout, "reset", "--quiet", "--hard", base)
+    git(_live.checkout, "clean", "--quiet", "-d", "--force")
+    shutil.rmtree(_live.checkout / "reports", ignore_errors=True)

@@ -198,7 +198,8 @@ def test_releases_beyond_githubs_first_page_are_known(
 ) -> None:
     repository.promote("work")
     release(repository, run_verb, "master")
-    github.releases = [{"tag_name": f"v0.0.{number}"} for number in range(100)] + [{"tag_name": "v0.1.0"}]
+    github.releases += [{"tag_name": f"v0.0.{number}"} for number in range(100)]
+    github.releases += [{"tag_name": "v0.1.0"}]
     assert "Published" not in release(repository, run_verb, "master", **github.environment)
 
 
@@ -239,6 +240,14 @@ def test_a_commit_of_another_branch_is_not_released_as_this_one(repository: Repo
         ran = run_verb(repository.check_out(revision), "release", BRANCH_NAME="master")
         assert ran.code == 3
         assert "is not on master" in ran.stderr
+    repository.merge("staging", "master")
+    assert run_verb(repository.check_out("develop"), "release", BRANCH_NAME="master").code == 3
+    assert repository.tags() == {}
+
+
+def test_a_branch_that_no_stack_deploys_releases_nothing(repository: Repository, run_verb: RunVerb) -> None:
+    repository.promote("stop", files={"Pulumi.blue.yaml": "config: {}\n"})
+    assert "No stack deploys master" in release(repository, run_verb, "master")
     assert repository.tags() == {}
 
 

@@ -61,7 +61,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(repository: Reposito
         repository,
         "import time\nfrom pathlib import Path\n\ndef test_it():\n    try:\n"
         f"        Path({str(started)!r}).touch()\n        time.sleep(60)\n"
-        f"    finally:\n        time.sleep(0.5)\n        Path({str(cleaned)!r}).touch()\n",
+        f"    finally:\n        time.sleep(1.5)\n        Path({str(cleaned)!r}).touch()\n",
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -73,7 +73,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(repository: Reposito
             time.sleep(0.05)
         # Twice, as Jenkins may: the second must not cut off the wait.
         verb.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        time.sleep(0.6)
         verb.send_signal(signal.SIGTERM)
         assert verb.wait(30) == 130
         assert cleaned.exists()

@@ -198,8 +198,8 @@ def test_releases_beyond_githubs_first_page_are_known(
 ) -> None:
     repository.promote("work")
     release(repository, run_verb, "master")
-    github.releases += [{"tag_name": f"v0.0.{number}"} for number in range(100)]
-    github.releases += [{"tag_name": "v0.1.0"}]
+    for tag in [*(f"v0.0.{number}" for number in range(100)), "v0.1.0"]:
+        github.releases.append({"tag_name": tag})
     assert "Published" not in release(repository, run_verb, "master", **github.environment)
 
 

@@ -1,9 +1,9 @@
 """Running a command that must be told to stop once, and by us alone.
 
-Jenkins stops a step by sending SIGTERM to all of its processes, found by a cookie in their environment and as children of
-one another, and SIGKILL five seconds later (`hudson.util.ProcessTree`, `SoftKillWaitSeconds`). Pulumi would be told twice,
-its providers would end under it, and the stack would stay locked. So the command is nobody's child, has no cookie,
-and writes to files: it ends in order even where we are killed.
+Jenkins stops a step by sending SIGTERM to all of its processes, found by a cookie in their environment and as children
+of one another, and SIGKILL five seconds later (`hudson.util.ProcessTree`, `SoftKillWaitSeconds`). Pulumi would be told
+twice, its providers would end under it, and the stack would stay locked. So the command is nobody's child, has no
+cookie, and writes to files: it ends in order even where we are killed.
 """
 
 import os
@@ -21,6 +21,8 @@ PAUSE: Final = 0.05
 """Seconds between two looks at what the command said."""
 
 _COOKIES: Final = ("BUILD_ID", "HUDSON_COOKIE", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE")
+
+_STREAMS: Final = ("stdout", "stderr")
 
 _KEEPER: Final = """
 {
@@ -55,13 +57,16 @@ class Detached:
     def stderr(self) -> str:
         return _read(self.directory / "stderr")
 
-    def wait(self, seconds: float, show: Callable[[], None]) -> int | None:
-        """Its code once it has ended, None where it still runs after so many seconds; `show` is called all along."""
+    def wait(
+        self, seconds: float, show: Callable[[], None], *, until: Callable[[], bool] = lambda: False
+    ) -> int | None:
+        """Its code once it has ended, None where it still runs after so many seconds, or when something else has come
+        to be; `show` is called all along."""
         end = time.monotonic() + seconds
         while True:
             code = self.code
             show()
-            if code is not None or time.monotonic() >= end:
+            if code is not None or until() or time.monotonic() >= end:
                 return code
             time.sleep(PAUSE)
 
@@ -76,6 +81,8 @@ def started(command: Sequence[str], directory: Path, environment: Mapping[str, s
     """A command under way in a directory, for the length of a `with` block."""
     kept = {name: value for name, value in environment.items() if name not in _COOKIES}
     with tempfile.TemporaryDirectory(prefix="smallcase-", ignore_cleanup_errors=True) as said:
+        for name in _STREAMS:
+            (Path(said) / name).touch()
         subprocess.run(
             ["/bin/sh", "-c", _KEEPER, said, *command],
             cwd=directory,
@@ -97,7 +104,7 @@ class Follower:
     """Shows what a command says, as it comes."""
 
     def __init__(self, command: Detached, out: TextIO) -> None:
-        self._files: Final = [command.directory / name for name in ("stdout", "stderr")]
+        self._files: Final = [command.directory / name for name in _STREAMS]
         self._shown = [0, 0]
         self._out: Final = out
 

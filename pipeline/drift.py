@@ -1,15 +1,16 @@
 """The verb `drift`: does the cloud still match what was deployed?"""
 
 import argparse
-import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
+
+import yaml
 
 from pipeline import changes, environments
-from pipeline.branches import stack_file
+from pipeline.branches import read, stack_file
 from pipeline.checkout import REPORTS, Checkout
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
@@ -84,13 +85,21 @@ def _program_at(commit: str, target: Target) -> Generator[Pulumi]:
 
 
 def _adopt(tree: Path, target: Target) -> None:
-    """Give the work tree what Git does not have: the packages, where they are the same, and the settings of a project
-    directory that is not the checkout."""
+    """Give the work tree what Git does not have: the packages, where they are the same, and what a project directory
+    that is not the checkout says otherwise."""
     root, project = target.checkout.root, target.pulumi.project
     if (root / ".venv").exists() and (root / "uv.lock").read_bytes() == (tree / "uv.lock").read_bytes():
         (tree / ".venv").symlink_to((root / ".venv").resolve())
-    if project != root:
-        shutil.copy2(project / stack_file(target.stack), tree)
+    if project == root:
+        return
+    name = stack_file(target.stack)
+    theirs, now, then = (read(directory / name) for directory in (project, root, tree))
+    added = {key: value for key, value in _config(theirs).items() if _config(now).get(key) != value}
+    (tree / name).write_text(yaml.safe_dump({**theirs, "config": {**_config(then), **added}}))
+
+
+def _config(stack: dict[str, object]) -> dict[str, object]:
+    return cast("dict[str, object]", stack.get("config") or {})
 
 
 def _report(checkout: Checkout) -> Path:

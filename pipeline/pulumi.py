@@ -27,6 +27,10 @@ PROJECT_VARIABLE: Final = "SMALLCASE_PROJECT"
 
 PATIENCE: Final = 300.0
 """Seconds that an interrupted command has to end: it waits for what it has begun, such as a push."""
+LISTENS_WITHIN: Final = 10.0
+"""Seconds within which Pulumi has said its first line."""
+SETTLES_WITHIN: Final = 0.5
+"""Seconds after its first line within which Pulumi listens for an interrupt."""
 POLL: Final = 5.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0
@@ -190,7 +194,7 @@ class Pulumi:
                 self._cancel(stack, deadline)
                 continue
             named = ", ".join(map(str, held_by)) or "somebody else"
-            if deadline.remaining <= POLL:
+            if deadline.remaining <= 2 * POLL:  # One to wait, and one for a command to begin with.
                 raise Locked(
                     f"The stack {stack!r} was locked until the deadline of {deadline}, by {named}.",
                     f"If that process no longer runs, `pulumi cancel --stack {stack}` takes the lock away. "
@@ -210,6 +214,9 @@ class Pulumi:
 
     def _interrupt(self, process: Detached, what: str, follow: Callable[[], None]) -> None:
         print(f"Interrupting {what} once, and waiting {duration_text(PATIENCE)} at most.", file=self.out, flush=True)
+        # Before its first line Pulumi does not listen yet, and an interrupt would be lost.
+        process.wait(LISTENS_WITHIN, follow, until=lambda: "\n" in process.stdout)
+        process.wait(SETTLES_WITHIN, follow)
         process.signal(signal.SIGINT)
         if process.wait(PATIENCE, follow) is None:
             process.signal(signal.SIGKILL)

@@ -84,24 +84,24 @@ def watch(url: str, expected: Page, replicas: int, deadline: Deadline) -> set[st
         Failed: they had not by the deadline; the message says what was seen instead.
     """
     seen: set[str] = set()
-    last = "it has not been looked at"
+    wrong = ""
     while not deadline.passed:
         try:
             found, pod = look(url)
-            wrong = expected.differences(found)
+            differences = expected.differences(found)
         except (URLError, http.client.HTTPException, OSError, ValueError, KeyError) as error:
-            wrong, pod = [f"it does not answer: {error}"], ""
-        if wrong:
-            last = "; ".join(wrong) + (f" (pod {pod})" if pod else "")
+            differences, pod = [f"it does not answer: {error}"], ""
+        if differences:
+            wrong = "; ".join(differences) + (f" (pod {pod})" if pod else "")
             seen.clear()
         else:
             seen.add(pod)
-            last = f"only {len(seen)} of {replicas} pods answered: {', '.join(sorted(seen))}"
             if len(seen) >= replicas:
                 return seen
         time.sleep(min(PAUSE, deadline.remaining))
+    answered = f"of {replicas} pods, {len(seen)} answered{': ' if seen else ''}{', '.join(sorted(seen))}"
     raise Failed(
-        f"{url} did not show what was deployed within {deadline}: {last}.",
+        f"{url} did not show what was deployed within {deadline}: {'; '.join(filter(None, [wrong, answered]))}.",
         "`kubectl get pods` in its namespace shows the pods; the Ingress's events show the load balancer.",
     )
 

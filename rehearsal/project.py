@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.branches import Config, read, stack_file, stacks
 
-LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "pyproject.toml", "uv.lock", ".venv")
+LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "jenkins", "pyproject.toml", "uv.lock", ".venv")
 """What the program consists of, and what Pulumi's own Python host finds its packages by."""
 
 

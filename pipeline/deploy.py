@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -15,6 +16,8 @@ from pipeline.plan import ONLY_WHAT_WAS_SHOWN, Plan
 from pipeline.pulumi import explain
 
 HELP: Final = "build the image, push it and replace the pods, exactly as a plan says; what ran before serves until then"
+
+_NOT_PLANNED: Final = re.compile(r"violates plan|not allowed by the plan")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +77,11 @@ def _require_allowed(target: Target) -> None:
 def _failure(explained: Stopped, target: Target) -> Stopped:
     if not isinstance(explained, Failed):
         return explained
+    if _NOT_PLANNED.search(explained.message):
+        return Failed(
+            f"{explained.message}\nThe previous version serves.",
+            "Something changed since the plan was made. Run the build again, which makes a new one.",
+        )
     return Failed(
         f"{explained.message}\n{_troubles(target)}",
         "The previous version serves. Mend it and push again: the next run goes on from what was recorded.",

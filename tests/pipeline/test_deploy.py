@@ -117,6 +117,7 @@ def test_what_was_not_planned_is_not_done(live: Live) -> None:
     ran = live.deploy()
     assert ran.code == 1
     assert re.search("violates plan|not allowed by the plan", ran.stderr)
+    assert "Run the build again" in ran.stderr
     assert live.live() == before
 
 

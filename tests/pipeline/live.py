@@ -175,7 +175,7 @@ def found(directory: Path, checkout: Path, pulumi: Path, copy_of: "Live | None" 
     directory.mkdir(parents=True, exist_ok=True)
     if copy_of:
         shutil.copy2(copy_of.directory / "cloud.json", directory)
-    cloud = Cloud(Settings(registry_password=PASSWORD), state=directory / "cloud.json")
+    cloud = Cloud(Settings(registry_password=PASSWORD, directory=directory / "project"), state=directory / "cloud.json")
     with serve(cloud) as ports:
         harness = Harness.create(directory, pulumi, ports, name="smallcase")
         programs = directory / "programs"

@@ -9,15 +9,15 @@ from infra.environment import Environment, EnvironmentArgs
 from infra.settings import PROJECT
 
 configured = settings.load()
-aws_account = account.provider(configured)
+aws = account.connect(configured)
 
 if configured.platform is not None:
     from infra.platform import Platform, PlatformArgs  # Only its owner pays for importing it.
 
     owned = Platform(
         "platform",
-        PlatformArgs(stack=configured.stack, region=configured.region, settings=configured.platform),
-        pulumi.ResourceOptions(providers=[aws_account]),
+        PlatformArgs(stack=configured.stack, region=configured.region, account_id=aws.id, settings=configured.platform),
+        pulumi.ResourceOptions(providers=[aws.provider]),
     )
     platform = owned.contract
     pulumi.export(contract.OUTPUT, platform.outputs())
@@ -39,7 +39,7 @@ if configured.environment is not None:
             platform=platform,
             root=Path(__file__).resolve().parent,
         ),
-        pulumi.ResourceOptions(providers=[aws_account]),
+        pulumi.ResourceOptions(providers=[aws.provider]),
     )
     pulumi.export("url", environment.ingress.url)
     pulumi.export("namespace", environment.namespace.name)

@@ -7,14 +7,14 @@ AWS: both happen to copies, so that the checkout stays as it is. Nothing else di
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast, final
+from typing import Final, final
 
 import yaml
 
-LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "pyproject.toml", "uv.lock", ".venv")
-"""What the program consists of, and what Pulumi's own Python host finds its packages by."""
+from pipeline.branches import Config, read, stack_file, stacks
 
-Config = Mapping[str, object]
+LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "jenkins", "pyproject.toml", "uv.lock", ".venv")
+"""What the program consists of, and what Pulumi's own Python host finds its packages by."""
 
 
 @final
@@ -34,22 +34,6 @@ class Overlay:
         return {**(self.platform if owns_platform else {}), **(self.environment if is_environment else {})}
 
 
-def stack_file(stack: str) -> str:
-    """Name of a stack's file of settings."""
-    return f"Pulumi.{stack}.yaml"
-
-
-def stacks(checkout: Path) -> dict[str, Config]:
-    """The stacks that the checkout declares, with their values, owners of a platform first, then in order of promotion:
-    development before staging before production, as their branches flow."""
-    flow = ("", "develop", "staging", "master")
-    found = {
-        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): _config(path)
-        for path in checkout.glob("Pulumi.*.yaml")
-    }
-    return dict(sorted(found.items(), key=lambda item: flow.index(str(item[1].get("smallcase:branch", "")))))
-
-
 def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
     """Make or refresh the project directory. How secrets are encrypted, which Pulumi wrote into a stack file, stays."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -57,16 +41,8 @@ def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
         _link(directory / name, checkout / name)
     for stack, config in stacks(checkout).items():
         path = directory / stack_file(stack)
-        kept = {key: value for key, value in _load(path).items() if key != "config"}
+        kept = {key: value for key, value in read(path).items() if key != "config"}
         _write(path, {**kept, "config": {**config, **overlay.for_stack(config)}})
-
-
-def _config(path: Path) -> Config:
-    return cast("Config", _load(path).get("config") or {})
-
-
-def _load(path: Path) -> dict[str, object]:
-    return cast("dict[str, object]", yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:

@@ -36,6 +36,7 @@ class PlatformArgs:
 
     stack: str
     region: str
+    account_id: str
     settings: PlatformSettings
 
 
@@ -51,7 +52,6 @@ class Platform(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         settings, stack, region = args.settings, args.stack, args.region
         platform = physical_name(PROJECT, stack, limit=LONGEST_NAME)
-        account_id = account.id_of(stack, pulumi.InvokeOptions(parent=self))
         network = Network(
             "network",
             NetworkArgs(
@@ -71,7 +71,7 @@ class Platform(pulumi.ComponentResource):
             ClusterArgs(
                 name=platform,
                 region=region,
-                account_id=account_id,
+                account_id=args.account_id,
                 network=network,
                 api_allow_list=settings.api_allow_list,
             ),
@@ -107,7 +107,7 @@ class Platform(pulumi.ComponentResource):
                 name=platform,
                 stack=stack,
                 region=region,
-                account_id=account_id,
+                account_id=args.account_id,
                 cluster=cluster,
                 registry=registry,
                 domain=domain,
@@ -120,7 +120,7 @@ class Platform(pulumi.ComponentResource):
             JenkinsArgs(
                 name=platform,
                 region=region,
-                account_id=account_id,
+                account_id=args.account_id,
                 network=network,
                 cluster=cluster,
                 roles=roles,

@@ -28,7 +28,7 @@ DEPLOYED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """What an environment consists of: API group, resources."""
 
 WATCHED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("", ("endpoints", "events", "pods", "pods/log")),
+    ("", ("endpoints", "events", "persistentvolumeclaims", "pods", "pods/log")),
     ("apps", ("replicasets",)),
     ("discovery.k8s.io", ("endpointslices",)),
     ("events.k8s.io", ("events",)),

@@ -224,6 +224,6 @@ def copy_of(world: World, directory: Path, pulumi: Path) -> Generator[World]:
 
 @contextmanager
 def _account(directory: Path) -> Generator[tuple[Cloud, dict[str, int]]]:
-    cloud = Cloud(Settings(registry_password=PASSWORD), state=directory / "cloud.json")
+    cloud = Cloud(Settings(registry_password=PASSWORD, directory=directory / "project"), state=directory / "cloud.json")
     with serve(cloud) as ports:
         yield cloud, ports

@@ -1,13 +1,14 @@
 """An environment as the program registers it, under mocks."""
 
 from functools import cache
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from infra import contract
 from infra.contract import PlatformMissing
-from infra.environment.image import build_arguments
+from infra.environment.image import build_arguments, context_path
 from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.revision import Revision
@@ -107,6 +108,11 @@ def test_an_image_to_promote_is_deployed_as_it_is_and_the_page_says_its_own_comm
     assert promoted.of("docker-build:index:Image") == []
     assert promoted.outputs["image"] == image
     assert promoted.outputs["commit"] == "0123456789ab"
+
+
+def test_two_clones_in_two_places_give_the_same_inputs() -> None:
+    one, other = (Path(f"/{place}/clone") for place in ("home", "agent/workspace"))
+    assert context_path(one, one) == context_path(other, other) == "app"
 
 
 def test_the_build_depends_on_the_application_and_its_base_alone() -> None:

@@ -1,0 +1,91 @@
+"""The pipeline's verbs, one a stage of the Jenkinsfile. They run the same on a laptop, from the root of a clone."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Final, Protocol, TextIO
+
+from pipeline import checks, deploy, drift, flow, preview, release, verify
+from pipeline.outcomes import INTERRUPTED, Stopped
+
+EXIT_CODES: Final = """\
+exit codes:
+  0    done, or nothing to do, which it says
+  1    it failed: a test, an image, a deployment, a page
+  2    wrong use: an unknown argument, no branch, a missing file, program or credential
+  3    a rule refuses it, and is quoted
+  4    drift
+  5    somebody else held the stack's lock until the deadline
+  130  interrupted; the previous version serves
+"""
+
+
+class Verb(Protocol):
+    """What a verb's module offers."""
+
+    HELP: Final[str]
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, options: argparse.Namespace, out: TextIO) -> None: ...
+
+
+VERBS: Final[Mapping[str, Verb]] = {
+    "flow": flow,
+    "test": checks,
+    "preview": preview,
+    "deploy": deploy,
+    "verify": verify,
+    "release": release,
+    "drift": drift,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb, and answer with its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
+    for name, verb in VERBS.items():
+        verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))
+    options = parser.parse_args(arguments)
+    try:
+        VERBS[options.verb].run(options, sys.stdout)
+    except Stopped as stopped:
+        sys.stdout.flush()
+        print(f"{options.verb}: {stopped.message}", file=sys.stderr)
+        if stopped.way_out:
+            print(stopped.way_out, file=sys.stderr)
+        return stopped.code
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        print(f"{options.verb}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def interrupt_once() -> None:
+    """Take SIGTERM, which is what Jenkins sends, for Ctrl-C, and only the first of either: a second one would cut off
+    the wait for Pulumi, which then leaves the stack locked."""
+    asked = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            return
+        asked = True
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+if __name__ == "__main__":
+    interrupt_once()
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Which stack deploys a branch: said in each `Pulumi.<stack>.yaml`, and read here by everyone who asks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast
+
+import yaml
+
+from pipeline.outcomes import Refused, WrongUse
+
+Config = Mapping[str, object]
+
+FLOW: Final = ("develop", "staging", "master")
+"""The branches that are promoted, each into the next."""
+
+
+def stack_file(stack: str) -> str:
+    """Name of a stack's file of settings."""
+    return f"Pulumi.{stack}.yaml"
+
+
+def read(path: Path) -> dict[str, object]:
+    """Everything in a stack's file, nothing where there is none.
+
+    Raises:
+        WrongUse: it is not a YAML mapping.
+    """
+    try:
+        content: object = yaml.safe_load(path.read_text()) if path.exists() else None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path} is not YAML: {error}", "Mend the file: `git diff` shows what changed.") from None
+    if not isinstance(content or {}, dict):
+        raise WrongUse(f"{path} is not a mapping.", "A stack's file has its settings below `config:`.")
+    return cast("dict[str, object]", content or {})
+
+
+def stacks(directory: Path) -> dict[str, Config]:
+    """The stacks that a directory declares, with their values: owners of a platform alone first, then in order of
+    promotion, development before staging before production, as their branches flow.
+
+    Raises:
+        WrongUse: a file cannot be read.
+    """
+    found = {
+        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): cast("Config", read(path).get("config") or {})
+        for path in sorted(directory.glob("Pulumi.*.yaml"))
+    }
+    order = ("", *FLOW)
+
+    def place(config: Config) -> int:
+        branch = _branch(config)
+        return order.index(branch) if branch in order else len(order)
+
+    return dict(sorted(found.items(), key=lambda item: place(item[1])))
+
+
+def stack_of(branch: str, directory: Path) -> str | None:
+    """The stack that deploys a branch; None where no file says so.
+
+    Raises:
+        Refused: two stacks claim the branch.
+        WrongUse: a file cannot be read.
+    """
+    claimed = sorted(stack for stack, config in stacks(directory).items() if _branch(config) == branch != "")
+    if len(claimed) > 1:
+        raise Refused(
+            f"{' and '.join(map(stack_file, claimed))} both say that they deploy {branch!r}. "
+            "The rule: one stack deploys a branch.",
+            f"Remove `smallcase:branch` from all but one in {directory}.",
+        )
+    return claimed[0] if claimed else None
+
+
+def _branch(config: Config) -> str:
+    return str(config.get("smallcase:branch") or "")

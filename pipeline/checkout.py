@@ -1,0 +1,196 @@
+"""The Git checkout a verb runs in, and which branch or pull request it is a build of."""
+
+import argparse
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from pipeline.outcomes import Refused, WrongUse
+
+REPORTS: Final = Path("reports")
+"""Where verbs leave files, below the root of the checkout; Git ignores it."""
+
+TIMEOUT: Final = 120
+"""Seconds after which Git is taken to hang."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A pull request."""
+
+    source: str
+    target: str
+    fork: str
+    """Whose fork it comes from; empty for a branch of this repository."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What is being built."""
+
+    branch: str
+    """The branch that was pushed; of a pull request, the branch it comes from."""
+    change: Change | None
+    """None for a push."""
+
+    @property
+    def deployed_as(self) -> str:
+        """The branch whose stack this is about: of a pull request, its target."""
+        return self.change.target if self.change else self.branch
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A clone of the repository."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, directory: Path | None = None) -> "Checkout":
+        """The checkout around a directory, by default the current one.
+
+        Raises:
+            WrongUse: there is none, or no Git.
+        """
+        here = directory or Path.cwd()
+        return cls(root=Path(cls(root=here).git("rev-parse", "--show-toplevel")))
+
+    @property
+    def reports(self) -> Path:
+        """The folder for reports, made if it is not there."""
+        folder = self.root / REPORTS
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def head(self) -> str:
+        """The commit that is checked out, in full.
+
+        Raises:
+            WrongUse: the repository is empty.
+        """
+        return self.git("rev-parse", "--verify", "HEAD^{commit}")
+
+    def origin(self, branch: str) -> str:
+        """The commit that origin's branch was at when it was last fetched.
+
+        Raises:
+            WrongUse: the clone lacks the branch.
+        """
+        found = self.run("rev-parse", "--verify", "--quiet", f"refs/remotes/origin/{branch}^{{commit}}")
+        if found.returncode != 0:
+            raise WrongUse(
+                f"This clone does not have the branch {branch!r} of origin.",
+                "Clone all branches with their history: `git fetch origin '+refs/heads/*:refs/remotes/origin/*'`.",
+            )
+        return found.stdout.strip()
+
+    def commits(self, *revisions: str) -> list[str]:
+        """Commits, newest first, as `git rev-list` understands revisions and options."""
+        return self.git("rev-list", *revisions).split()
+
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Whether `of` contains `commit`."""
+        return self.run("merge-base", "--is-ancestor", commit, of).returncode == 0
+
+    def changes(self) -> list[str]:
+        """Files that differ from HEAD, and new ones that Git does not ignore."""
+        status = self.git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        return [entry[3:] for entry in status.split("\0") if entry]
+
+    def require_clean(self, what: str) -> None:
+        """Let only a commit through, nothing that differs from it.
+
+        Raises:
+            Refused: files differ from HEAD.
+        """
+        changes = self.changes()
+        if changes:
+            named = ", ".join(changes[:5]) + (f" and {len(changes) - 5} more" if len(changes) > 5 else "")
+            raise Refused(
+                f"{len(changes)} files differ from the commit that is checked out: {named}. "
+                f"The rule: {what} is of a commit, with nothing changed on top.",
+                "Commit them, or put them away with `git stash --include-untracked`.",
+            )
+
+    def git(self, *arguments: str) -> str:
+        """What Git prints, without the line end.
+
+        Raises:
+            WrongUse: Git is missing or refuses; the message holds what it said.
+        """
+        ran = self.run(*arguments)
+        if ran.returncode != 0:
+            raise WrongUse(
+                f"`git {' '.join(arguments)}` failed in {self.root}: {ran.stderr.strip()}",
+                "Run this in a clone of the repository with its whole history.",
+            )
+        return ran.stdout.rstrip("\n")
+
+    def run(
+        self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Git's answer, whatever it is: it asks no questions and speaks English.
+
+        Raises:
+            WrongUse: Git is missing, or does not end within two minutes.
+        """
+        try:
+            return subprocess.run(
+                ["git", *arguments],
+                cwd=self.root,
+                env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(environment or {})},
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise WrongUse("`git` is not on PATH.", "Install Git 2.30 or newer.") from None
+        except subprocess.TimeoutExpired:
+            raise WrongUse(
+                f"`git {arguments[0]}` did not end within {TIMEOUT} seconds.", "Is origin within reach? Try it by hand."
+            ) from None
+
+
+def add_branch_argument(parser: argparse.ArgumentParser) -> None:
+    """`--branch`, for every verb that asks which branch it is."""
+    parser.add_argument(
+        "--branch", help="the branch this is about (default: Jenkins's variables, then the branch that is checked out)"
+    )
+
+
+def which(branch: str | None, environment: Mapping[str, str], checkout: Checkout) -> Build:
+    """What is being built: as `--branch` says, else as Jenkins's variables do, else as Git does.
+
+    Raises:
+        WrongUse: nobody says which branch it is.
+    """
+    if branch:
+        return Build(branch=branch, change=None)
+    if environment.get("CHANGE_ID") or environment.get("CHANGE_TARGET"):
+        source, target = (environment.get(name, "") for name in ("CHANGE_BRANCH", "CHANGE_TARGET"))
+        if not source or not target:
+            missing = "CHANGE_BRANCH" if not source else "CHANGE_TARGET"
+            raise WrongUse(f"This is a pull request, but {missing} is not set.", "Jenkins sets it; or say `--branch`.")
+        return Build(
+            branch=source, change=Change(source=source, target=target, fork=environment.get("CHANGE_FORK", ""))
+        )
+    found = environment.get("BRANCH_NAME") or checkout.run("symbolic-ref", "--short", "--quiet", "HEAD").stdout.strip()
+    if not found:
+        raise WrongUse(
+            "Which branch is this? A commit is checked out, no branch, and neither --branch nor BRANCH_NAME says so.",
+            "Name it: `--branch develop`.",
+        )
+    return Build(branch=found, change=None)
+
+
+def in_ci(environment: Mapping[str, str]) -> bool:
+    """Whether a build server runs this: Jenkins sets both (https://www.jenkins.io/doc/book/pipeline/jenkinsfile/)."""
+    return bool(environment.get("JENKINS_URL") or environment.get("CI"))

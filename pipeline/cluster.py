@@ -1,0 +1,143 @@
+"""Asking the cluster, with the kubeconfig of the platform's stack: why pods do not run, and what we may do."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast, final
+
+from infra.labels import SELECTOR
+from pipeline.environments import Target
+
+TIMEOUT: Final = 20
+"""Seconds that one question to the cluster may take."""
+LOG_LINES: Final = 20
+PODS: Final = 3
+"""How many of the pods that do not run are told about: they mostly say the same."""
+
+_Object = Mapping[str, object]
+
+
+class ClusterUnreachable(Exception):  # noqa: N818 - a cluster that does not answer is an answer here
+    """Nobody could be asked; the message says why."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One namespace of the cluster, as `kubectl` sees it."""
+
+    kubeconfig: str
+    namespace: str
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, target: Target) -> "Cluster":
+        """The cluster of an environment.
+
+        Raises:
+            ClusterUnreachable: its platform has no kubeconfig to offer.
+        """
+        platform = target.pulumi.outputs(target.platform_stack).get("platform")
+        kubeconfig = cast("_Object", platform).get("kubeconfig") if isinstance(platform, dict) else None
+        if not kubeconfig:
+            raise ClusterUnreachable(f"the stack {target.platform_stack!r} exports no kubeconfig")
+        text = kubeconfig if isinstance(kubeconfig, str) else json.dumps(kubeconfig)
+        return cls(kubeconfig=text, namespace=target.namespace, environment=target.pulumi.environment)
+
+    def may_change(self) -> bool:
+        """Whether our rights reach as far as changing the Deployment, which a preview on the server needs too."""
+        return self._kubectl("auth", "can-i", "patch", "deployments.apps").stdout.strip() == "yes"
+
+    def troubles(self) -> str:
+        """Of the pods that are not ready: their state, their newest events and the last lines of their log.
+
+        Raises:
+            ClusterUnreachable: the cluster does not answer.
+        """
+        selector = ",".join(f"{name}={value}" for name, value in SELECTOR.items())
+        pods = self._items("get", "pods", "--selector", selector)
+        unready = sorted((pod for pod in pods if not _is_ready(pod)), key=_created, reverse=True)
+        return "\n".join(self._trouble(pod) for pod in unready[:PODS]) or f"Every pod in {self.namespace} is ready."
+
+    def _trouble(self, pod: _Object) -> str:
+        name = _text(pod, "metadata", "name")
+        lines = [f"pod {name}: {'; '.join(_states(pod)) or _text(pod, 'status', 'phase')}"]
+        events = self._items("get", "events", "--field-selector", f"involvedObject.name={name}")
+        lines += [
+            f"  event {event.get('reason', '')}: {str(event.get('message', '')).strip()}"
+            for event in sorted(events, key=_seen)[-5:]
+        ]
+        log = self._kubectl("logs", name, f"--tail={LOG_LINES}").stdout
+        before = "" if log else self._kubectl("logs", name, "--previous", f"--tail={LOG_LINES}").stdout
+        return "\n".join([*lines, *(f"  log {line}" for line in (log or before).splitlines())])
+
+    def _items(self, *arguments: str) -> list[_Object]:
+        answer = self._kubectl(*arguments, "--output", "json")
+        if answer.returncode != 0:
+            raise ClusterUnreachable(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "no answer")
+        return cast("dict[str, list[_Object]]", json.loads(answer.stdout))["items"]
+
+    def _kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write(self.kubeconfig)
+            file.flush()
+            try:
+                return subprocess.run(
+                    [
+                        *("kubectl", "--kubeconfig", file.name, "--namespace", self.namespace),
+                        *("--request-timeout", f"{TIMEOUT}s", *arguments),
+                    ],
+                    cwd=Path(file.name).parent,
+                    env=dict(self.environment),
+                    capture_output=True,
+                    text=True,
+                    timeout=TIMEOUT + 5,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                )
+            except FileNotFoundError:
+                raise ClusterUnreachable("`kubectl` is not on PATH") from None
+            except subprocess.TimeoutExpired:
+                raise ClusterUnreachable(f"the cluster did not answer within {TIMEOUT} seconds") from None
+
+
+def _is_ready(pod: _Object) -> bool:
+    conditions = cast("Sequence[Mapping[str, str]]", _at(pod, "status", "conditions") or ())
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _states(pod: _Object) -> list[str]:
+    """Why its containers do not run, as Kubernetes says it: `CrashLoopBackOff: back-off 10s…`."""
+    found: list[str] = []
+    for container in cast("Sequence[_Object]", _at(pod, "status", "containerStatuses") or ()):
+        for moment in ("state", "lastState"):
+            for kind in ("waiting", "terminated"):
+                state = cast("_Object", _at(container, moment, kind) or {})
+                if state:
+                    code = f" (exit code {state['exitCode']})" if "exitCode" in state else ""
+                    found.append(f"{state.get('reason', kind)}{code} {state.get('message', '')}".strip())
+    conditions = cast("Sequence[Mapping[str, str]]", _at(pod, "status", "conditions") or ())
+    found += [one["message"] for one in conditions if one.get("status") == "False" and one.get("message")]
+    return list(dict.fromkeys(found))
+
+
+def _created(pod: _Object) -> str:
+    return _text(pod, "metadata", "creationTimestamp")
+
+
+def _seen(event: _Object) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def _text(value: _Object, *path: str) -> str:
+    return str(_at(value, *path) or "")
+
+
+def _at(value: _Object, *path: str) -> object:
+    found: object = value
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return found  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,96 @@
+"""The verb `deploy`: build the image, push it, replace the pods, exactly as planned."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Final, TextIO
+
+from pipeline import environments
+from pipeline.checkout import in_ci
+from pipeline.cluster import Cluster, ClusterUnreachable
+from pipeline.deadline import Deadline, add_deadline_argument
+from pipeline.environments import NO_STACK, Target, add_target_arguments
+from pipeline.outcomes import Failed, Refused, Stopped
+from pipeline.plan import ONLY_WHAT_WAS_SHOWN, Plan
+from pipeline.pulumi import explain
+
+HELP: Final = "build the image, push it and replace the pods, exactly as a plan says; what ran before serves until then"
+
+_NOT_PLANNED: Final = re.compile(r"violates plan|not allowed by the plan")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    add_deadline_argument(parser, "35m")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="what `preview --save-plan` saved at this commit")
+
+
+def run(options: argparse.Namespace, out: TextIO) -> None:
+    """Deploy the branch's commit.
+
+    Raises:
+        Failed: the image, the pods or a provider failed, or the deadline passed; the previous version serves.
+        Locked: somebody else held the stack's lock until the deadline.
+        Refused: a rule is against it, which the message quotes.
+        WrongUse: the plan is missing, or see `environments.find`.
+    """
+    deadline = Deadline.after(options.deadline)
+    target = environments.find(options, out)
+    if not isinstance(target, Target):
+        print(NO_STACK.format(branch=target.deployed_as, verb="deploy"), file=out)
+        return
+    _require_allowed(target)
+    if options.plan is None:
+        raise Refused(f"No plan is given. {ONLY_WHAT_WAS_SHOWN}", "Make one with `preview --save-plan FILE`.")
+    plan: Path = options.plan.resolve()
+    Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
+    try:
+        answer = target.pulumi.run_locking(
+            target.stack,
+            *("up", "--plan", str(plan), "--yes", "--skip-preview", "--suppress-progress"),
+            deadline=deadline,
+        )
+    except Failed as failed:
+        raise Failed(f"{failed.message}\n{_troubles(target)}", failed.way_out) from None
+    if answer.code != 0:
+        raise _failure(explain(answer, f"The deployment of {target.stack}"), target)
+    print(f"{target.build.branch} is deployed to {target.stack}.", file=out)
+
+
+def _require_allowed(target: Target) -> None:
+    if target.build.change:
+        raise Refused(
+            "This is a pull request. The rule: only what is on a branch is deployed.",
+            "Merge it: its target is then deployed by itself.",
+        )
+    if target.owns_platform:
+        raise Refused(
+            f"The stack {target.stack!r} owns the platform, and Jenkins runs on it. "
+            "The rule: Jenkins never deploys the stack it runs on, or it would replace itself half-way.",
+            f"A person brings it up from a laptop: `pulumi up --stack {target.stack}`.",
+        )
+    if in_ci(os.environ):
+        target.checkout.require_clean("a deployment")
+
+
+def _failure(explained: Stopped, target: Target) -> Stopped:
+    if not isinstance(explained, Failed):
+        return explained
+    if _NOT_PLANNED.search(explained.message):
+        return Failed(
+            f"{explained.message}\nThe previous version serves.",
+            "Something changed since the plan was made. Run the build again, which makes a new one.",
+        )
+    return Failed(
+        f"{explained.message}\n{_troubles(target)}",
+        "The previous version serves. Mend it and push again: the next run goes on from what was recorded.",
+    )
+
+
+def _troubles(target: Target) -> str:
+    """What the cluster says of the pods, whatever it is: it must not hide what failed."""
+    try:
+        return Cluster.of(target).troubles()
+    except (ClusterUnreachable, Stopped) as silent:
+        return f"(The pods could not be asked: {silent})"

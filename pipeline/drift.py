@@ -1,0 +1,114 @@
+"""The verb `drift`: does the cloud still match what was deployed?"""
+
+import argparse
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO, cast
+
+import yaml
+
+from pipeline import changes, environments
+from pipeline.branches import read, stack_file
+from pipeline.checkout import REPORTS, Checkout
+from pipeline.deadline import Deadline, add_deadline_argument
+from pipeline.environments import NO_STACK, Target, add_target_arguments
+from pipeline.outcomes import Drifted
+from pipeline.pulumi import Pulumi, explain
+
+HELP: Final = "compare the cloud with the commit that is deployed; it changes nothing"
+
+REPORT: Final = "drift.md"
+
+WAY_OUT: Final = "`deploy` brings it back: push, or run the branch's build again."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    add_deadline_argument(parser, "15m")
+
+
+def run(options: argparse.Namespace, out: TextIO) -> None:
+    """Print what differs, and write it to `reports/drift.md`.
+
+    Raises:
+        Drifted: something does.
+        Failed: the program or a provider refuses, or the deadline passed.
+        WrongUse: see `environments.find`.
+    """
+    deadline = Deadline.after(options.deadline)
+    report = _report(Checkout.find())
+    target = environments.find(options, out)
+    if not isinstance(target, Target):
+        _write(report, NO_STACK.format(branch=target.deployed_as, verb="compare"), out)
+        return
+    commit = str(target.pulumi.outputs(target.stack).get("commit") or "")
+    if not commit:
+        _write(report, f"Nothing is deployed to `{target.stack}` yet: there is nothing to compare.", out)
+        return
+    if target.checkout.run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").returncode != 0:
+        message = f"`{target.stack}` runs `{commit}`, which is no commit of this clone: it was deployed from elsewhere."
+        _write(report, message, out)
+        raise Drifted(message, WAY_OUT)
+    with _program_at(commit, target) as pulumi:
+        answer = pulumi.run(
+            *("preview", "--stack", target.stack, "--json", "--refresh", "--run-program"), deadline=deadline
+        )
+    if answer.code != 0:
+        raise explain(answer, f"The comparison of {target.stack}", changes.errors(answer))
+    found = changes.read(answer)
+    title = f"## `{target.stack}` at `{commit}`"
+    if not found.changes:
+        _write(report, f"{title}\n\nThe cloud matches what was deployed: {found}.", out)
+        return
+    text = [title, "", f"The cloud no longer matches what was deployed. To bring it back: {found}.", ""]
+    _write(report, "\n".join([*text, *changes.table(found)]).rstrip(), out)
+    raise Drifted(f"The cloud no longer matches what was deployed to {target.stack}: {found}.", WAY_OUT)
+
+
+@contextmanager
+def _program_at(commit: str, target: Target) -> Generator[Pulumi]:
+    """The program as it was deployed, in a work tree of its own where another commit is checked out."""
+    checkout = target.checkout
+    if checkout.head().startswith(commit):
+        yield target.pulumi
+        return
+    with tempfile.TemporaryDirectory(prefix="smallcase-drift-") as parent:
+        tree = Path(parent) / "tree"
+        checkout.git("worktree", "add", "--quiet", "--detach", str(tree), commit)
+        try:
+            _adopt(tree, target)
+            yield target.pulumi.elsewhere(tree)
+        finally:
+            checkout.run("worktree", "remove", "--force", str(tree))
+
+
+def _adopt(tree: Path, target: Target) -> None:
+    """Give the work tree what Git does not have: the packages, where they are the same, and what a project directory
+    that is not the checkout says otherwise."""
+    root, project = target.checkout.root, target.pulumi.project
+    if (root / ".venv").exists() and (root / "uv.lock").read_bytes() == (tree / "uv.lock").read_bytes():
+        (tree / ".venv").symlink_to((root / ".venv").resolve())
+    if project == root:
+        return
+    name = stack_file(target.stack)
+    theirs, now, then = (read(directory / name) for directory in (project, root, tree))
+    added = {key: value for key, value in _config(theirs).items() if _config(now).get(key) != value}
+    (tree / name).write_text(yaml.safe_dump({**theirs, "config": {**_config(then), **added}}))
+
+
+def _config(stack: dict[str, object]) -> dict[str, object]:
+    return cast("dict[str, object]", stack.get("config") or {})
+
+
+def _report(checkout: Checkout) -> Path:
+    report = checkout.root / REPORTS / REPORT
+    report.unlink(missing_ok=True)
+    return report
+
+
+def _write(report: Path, text: str, out: TextIO) -> None:
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(f"{text}\n")
+    print(text, file=out, flush=True)

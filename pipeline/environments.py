@@ -1,0 +1,62 @@
+"""The environment that a verb is about: which stack, in which directory, at which commit."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import Final, TextIO, final
+
+from infra.settings import PROJECT, SELF
+from pipeline.branches import stack_of
+from pipeline.checkout import Build, Checkout, add_branch_argument, which
+from pipeline.pulumi import Pulumi, add_project_argument, project_directory
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A branch's environment, and Pulumi to reach it."""
+
+    checkout: Checkout
+    build: Build
+    pulumi: Pulumi
+    stack: str
+
+    @property
+    def platform_stack(self) -> str:
+        """The stack that owns the platform: this one, or another."""
+        named = str(self.pulumi.config(self.stack)[f"{PROJECT}:platform"])
+        return self.stack if named == SELF else named
+
+    @property
+    def owns_platform(self) -> bool:
+        return self.platform_stack == self.stack
+
+    @property
+    def namespace(self) -> str:
+        return str(self.pulumi.config(self.stack).get(f"{PROJECT}:namespace") or f"{PROJECT}-{self.stack}")
+
+
+NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """What says which environment a verb is about."""
+    add_branch_argument(parser)
+    add_project_argument(parser)
+
+
+def find(options: argparse.Namespace, out: TextIO) -> Target | Build:
+    """The environment of the branch, or just the build where no stack deploys its branch.
+
+    Raises:
+        WrongUse: no branch is named, or a file is missing.
+        Refused: two stacks claim the branch.
+    """
+    checkout = Checkout.find()
+    build = which(options.branch, os.environ, checkout)
+    directory = project_directory(options.project, os.environ, checkout.root)
+    stack = stack_of(build.deployed_as, directory)
+    if stack is None:
+        return build
+    pulumi = Pulumi(project=directory, environment=dict(os.environ), out=out)
+    return Target(checkout=checkout, build=build, pulumi=pulumi, stack=stack)

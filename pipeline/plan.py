@@ -1,0 +1,54 @@
+"""The plan that one build previews and applies: Pulumi's own file, which also says what it was made for."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast, final
+
+from pipeline.outcomes import Refused, WrongUse
+
+_OURS: Final = "smallcase"
+"""A key that Pulumi passes over, so that the file stays good for `pulumi up --plan` by hand."""
+
+ONLY_WHAT_WAS_SHOWN: Final = "The rule: only what was previewed at this commit is deployed, in the same build."
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a plan was made for."""
+
+    stack: str
+    commit: str
+
+    def sign(self, path: Path) -> None:
+        """Write into the plan what it was made for."""
+        content = cast("dict[str, object]", json.loads(path.read_text()))
+        temporary = path.with_name(f"{path.name}.new")
+        temporary.write_text(json.dumps({**content, _OURS: {"stack": self.stack, "commit": self.commit}}))
+        temporary.replace(path)
+
+    def check(self, path: Path) -> None:
+        """Let only a plan through that was made for this.
+
+        Raises:
+            Refused: it was made for another stack or commit.
+            WrongUse: it is missing, or no plan.
+        """
+        way_out = f"Make one with `preview --save-plan {path}`."
+        try:
+            content: object = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise WrongUse(f"There is no plan {path}.", way_out) from None
+        except (ValueError, OSError) as error:
+            raise WrongUse(f"{path} is no plan: {error}", way_out) from None
+        made_for = cast("dict[str, object]", content).get(_OURS) if isinstance(content, dict) else None
+        if not isinstance(made_for, dict):
+            raise WrongUse(f"{path} does not say which commit it was made for.", way_out)
+        found = cast("dict[str, str]", made_for)
+        for what, expected in (("stack", self.stack), ("commit", self.commit)):
+            if found.get(what) != expected:
+                raise Refused(
+                    f"The plan {path} is of the {what} {found.get(what)}, not {expected}. {ONLY_WHAT_WAS_SHOWN}",
+                    way_out,
+                )

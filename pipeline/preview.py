@@ -1,0 +1,117 @@
+"""The verb `preview`: what would a deployment change?"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final, TextIO
+
+from pipeline import changes, environments
+from pipeline.changes import Changes
+from pipeline.checkout import REPORTS, Checkout, in_ci
+from pipeline.cluster import Cluster, ClusterUnreachable
+from pipeline.deadline import Deadline, add_deadline_argument
+from pipeline.environments import NO_STACK, Target, add_target_arguments
+from pipeline.outcomes import Refused
+from pipeline.plan import Plan
+from pipeline.pulumi import explain
+
+HELP: Final = "show what a deployment would change, of a pull request that of its target; it builds and changes nothing"
+
+REPORT: Final = "preview.md"
+
+CLIENT_SIDE: Final = (
+    "> [!NOTE]\n> Previewed without the right to change anything, so the cluster was not asked what it would make of "
+    "this: what its admission rules refuse or add does not show here."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    add_deadline_argument(parser, "12m")
+    parser.add_argument("--save-plan", type=Path, metavar="FILE", help="save the plan, for `deploy --plan`")
+
+
+def run(options: argparse.Namespace, out: TextIO) -> None:
+    """Print the summary, write it to `reports/preview.md`, and the plan where asked to.
+
+    Raises:
+        Failed: the program or a provider refuses, or the deadline passed.
+        Refused: a plan of a pull request, or in CI of a dirty tree.
+        WrongUse: see `environments.find`.
+    """
+    deadline = Deadline.after(options.deadline)
+    plan = _plan_file(options.save_plan)
+    report = _report(Checkout.find())
+    target = environments.find(options, out)
+    if not isinstance(target, Target):
+        _write(report, NO_STACK.format(branch=target.deployed_as, verb="preview"), out)
+        return
+    if plan:
+        _require_plan_allowed(target)
+    arguments = ["--save-plan", str(plan)] if plan else []
+    answer = target.pulumi.run("preview", "--stack", target.stack, "--json", *arguments, deadline=deadline)
+    if answer.code != 0:
+        raise explain(answer, f"The preview of {target.stack}", changes.errors(answer))
+    if plan:
+        Plan(stack=target.stack, commit=target.checkout.head()).sign(plan)
+    _write(report, summary(target, changes.read(answer), client_side=_is_client_side(target)), out)
+
+
+def summary(target: Target, found: Changes, *, client_side: bool) -> str:
+    """The preview for people, what cannot be undone first."""
+    environment = f"`{target.stack}` (branch {target.build.deployed_as})"
+    lines = [f"## {environment} at `{target.checkout.head()[:12]}`", "", f"{found}.", ""]
+    undone = [*found.of("delete"), *found.of("replace")]
+    if undone:
+        lines += ["> [!WARNING]"]
+        lines += [f"> **{changes.WORDS[one.operation]}**: {one.type} `{one.name}`{_because(one)}  " for one in undone]
+        lines += [""]
+    lines += [f"Image: `{before}` → `{after}`" for before, after in found.images] + [""] * bool(found.images)
+    lines += changes.table(found)
+    lines += [CLIENT_SIDE, ""] if client_side else []
+    return "\n".join(lines).rstrip()
+
+
+def _because(change: changes.Change) -> str:
+    return f", because of {', '.join(change.properties)}" if change.operation == "replace" and change.properties else ""
+
+
+def _is_client_side(target: Target) -> bool:
+    """Whether the `kubernetes` provider could not ask the cluster: then it goes by its own reckoning, in silence
+    (https://github.com/pulumi/pulumi-kubernetes/blob/v4.25.0/provider/pkg/provider/provider.go, `Create`)."""
+    try:
+        return not Cluster.of(target).may_change()
+    except ClusterUnreachable:
+        return False
+
+
+def _plan_file(given: Path | None) -> Path | None:
+    """Where the plan goes, with one of an earlier run taken away: a preview that fails must not leave a plan."""
+    if given is None:
+        return None
+    path = given.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _require_plan_allowed(target: Target) -> None:
+    if target.build.change:
+        raise Refused(
+            "A pull request makes no plan. The rule: a branch's commit is deployed, and the merge will be another one.",
+            "Leave --save-plan out.",
+        )
+    if in_ci(os.environ):
+        target.checkout.require_clean("a plan")
+
+
+def _report(checkout: Checkout) -> Path:
+    report = checkout.root / REPORTS / REPORT
+    report.unlink(missing_ok=True)
+    return report
+
+
+def _write(report: Path, text: str, out: TextIO) -> None:
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(f"{text}\n")
+    print(text, file=out, flush=True)

@@ -1,0 +1,133 @@
+"""The verb `verify`: does the live page show what was deployed, from every pod?"""
+
+import argparse
+import http.client
+import json
+import time
+from dataclasses import dataclass, fields
+from typing import Final, TextIO, cast, final
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from infra.settings import PROJECT
+from pipeline import environments
+from pipeline.deadline import Deadline, add_deadline_argument
+from pipeline.environments import NO_STACK, Target, add_target_arguments
+from pipeline.outcomes import Failed
+
+HELP: Final = "look at the live page until every pod shows what was deployed; the last line is its address"
+
+PAUSE: Final = 0.2
+"""Seconds between two looks. Each has a connection of its own, so the load balancer chooses a pod anew."""
+TIMEOUT: Final = 5
+"""Seconds that one look may take."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What has to be live."""
+
+    environment: str
+    branch: str
+    colour: str
+    digest: str
+    """The image's."""
+
+    def differences(self, other: "Page") -> list[str]:
+        """What the other shows instead."""
+        return [
+            f"its {field.name} is {getattr(other, field.name)!r}, not {getattr(self, field.name)!r}"
+            for field in fields(self)
+            if getattr(self, field.name) != getattr(other, field.name)
+        ]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    add_deadline_argument(parser, "5m")
+
+
+def run(options: argparse.Namespace, out: TextIO) -> None:
+    """Look until every pod has shown the right page, or the deadline.
+
+    Raises:
+        Failed: nothing is deployed, or the page was not right by the deadline.
+        WrongUse: see `environments.find`.
+    """
+    deadline = Deadline.after(options.deadline)
+    target = environments.find(options, out)
+    if not isinstance(target, Target):
+        print(NO_STACK.format(branch=target.deployed_as, verb="verify"), file=out)
+        return
+    outputs = target.pulumi.outputs(target.stack)
+    if not outputs.get("url"):
+        raise Failed(f"The stack {target.stack!r} has no address: nothing is deployed.", "Run `deploy` first.")
+    config = target.pulumi.config(target.stack)
+    expected = Page(
+        environment=str(outputs["environment"]),
+        branch=str(outputs["branch"]),
+        colour=str(config[f"{PROJECT}:colour"]).lower(),
+        digest=str(outputs["image"]).rpartition("@")[2],
+    )
+    url, replicas = str(outputs["url"]), int(str(config[f"{PROJECT}:replicas"]))
+    pods = watch(url, expected, replicas, deadline)
+    print(f"{expected.environment}, branch {expected.branch}, {expected.digest}", file=out)
+    print(f"seen from {len(pods)} of {replicas} pods: {', '.join(sorted(pods))}", file=out)
+    print(url, file=out, flush=True)
+
+
+def watch(url: str, expected: Page, replicas: int, deadline: Deadline) -> set[str]:
+    """Look until this many pods have shown the expected page one after the other, with no other page in between.
+
+    Raises:
+        Failed: they had not by the deadline; the message says what was seen instead.
+    """
+    seen: set[str] = set()
+    wrong = ""
+    while not deadline.passed:
+        try:
+            found, pod = look(url)
+            differences = expected.differences(found)
+        except (URLError, http.client.HTTPException, OSError, ValueError, KeyError) as error:
+            differences, pod = [f"it does not answer: {error}"], ""
+        if differences:
+            wrong = "; ".join(differences) + (f" (pod {pod})" if pod else "")
+            seen.clear()
+        else:
+            seen.add(pod)
+            if len(seen) >= replicas:
+                return seen
+        time.sleep(min(PAUSE, deadline.remaining))
+    answered = f"of {replicas} pods, {len(seen)} answered{': ' if seen else ''}{', '.join(sorted(seen))}"
+    raise Failed(
+        f"{url} did not show what was deployed within {deadline}: {'; '.join(filter(None, [wrong, answered]))}.",
+        "`kubectl get pods` in its namespace shows the pods; the Ingress's events show the load balancer.",
+    )
+
+
+def look(url: str) -> tuple[Page, str]:
+    """What the page says of itself, and the pod that said so. The page for people has to say the same.
+
+    Raises:
+        OSError, HTTPException: it does not answer.
+        ValueError, KeyError: it answers something else.
+    """
+    said = cast("dict[str, str]", json.loads(_get(f"{url}/version")))
+    page = Page(
+        environment=said["environment"],
+        branch=said["branch"],
+        colour=said["colour"].lower(),
+        digest=said["image"].rpartition("@")[2],
+    )
+    html = _get(f"{url}/")
+    for shown in (page.environment, page.branch):
+        if shown not in html:
+            raise ValueError(f"the page does not say {shown!r}")
+    return page, said["pod"]
+
+
+def _get(url: str) -> str:
+    request = Request(url, headers={"Connection": "close", "Cache-Control": "no-cache"})  # noqa: S310
+    with urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - the program exported this address
+        return cast("bytes", response.read()).decode()

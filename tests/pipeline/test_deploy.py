@@ -1,0 +1,290 @@
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from rehearsal.cloud.faults import Fault
+from tests.pipeline.live import DEPLOYMENT, IMAGE, Live, git, wait_until
+
+POD = {
+    "metadata": {"name": "smallcase-7d9-x2x", "creationTimestamp": "2026-01-02T03:04:05Z"},
+    "status": {
+        "phase": "Running",
+        "conditions": [{"type": "Ready", "status": "False", "message": "containers with unready status: [smallcase]"}],
+        "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}}],
+    },
+}
+READY = {
+    "metadata": {"name": "smallcase-old", "creationTimestamp": "2026-01-01T00:00:00Z"},
+    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+}
+EVENT = {
+    "reason": "BackOff",
+    "message": "Back-off restarting failed container",
+    "lastTimestamp": "2026-01-02T03:05:00Z",
+}
+
+
+def planned_change(live: Live) -> None:
+    live.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
+    live.plan()
+
+
+def slowly(live: Live, seconds: float) -> Fault:
+    fault = Fault(type=DEPLOYMENT, operation="update", seconds=seconds)
+    live.cloud.faults.order(fault)
+    return fault
+
+
+def under_way(live: Live, *more: str) -> "subprocess.Popen[str]":
+    """A deployment that has begun to replace the pods."""
+    planned_change(live)
+    before = image(live)
+    slowly(live, 4)
+    running = live.start("deploy", "--plan", "reports/plan.json", *more)
+    # The image comes right before the pods.
+    wait_until(lambda: image(live) != before)
+    return running
+
+
+def image(live: Live) -> object:
+    (found,) = live.cloud.of(IMAGE)
+    return found.outputs["ref"]
+
+
+def pulumi_of(live: Live) -> int:
+    """The process that holds the lock."""
+    (lock,) = live.locks()
+    return int(json.loads(lock.read_text())["pid"])
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_deployment_does_what_was_planned_and_says_it_line_by_line(live: Live) -> None:
+    planned_change(live)
+    before = live.live()
+    ran = live.deploy()
+    assert ran.code == 0, ran.stderr
+    assert live.live() != before
+    assert "kubernetes:apps/v1:Deployment deployment updated" in ran.stdout
+    assert "\x1b" not in ran.stdout
+    assert ran.stdout.endswith("develop is deployed to develop.\n")
+    assert live.locks() == []
+
+
+def test_a_deployment_without_a_plan_is_refused(live: Live) -> None:
+    ran = live.verb("deploy")
+    assert ran.code == 3
+    assert "The rule: only what was previewed at this commit is deployed" in ran.stderr
+
+
+def test_a_plan_that_is_not_there_or_no_plan_is_wrong_use(live: Live) -> None:
+    assert live.deploy().code == 2
+    (live.checkout / "reports").mkdir(exist_ok=True)
+    for text in ("", "[]", "{}"):
+        (live.checkout / "reports/plan.json").write_text(text)
+        ran = live.deploy()
+        assert ran.code == 2
+        assert "preview --save-plan" in ran.stderr
+
+
+def test_the_plan_of_another_commit_is_refused(live: Live) -> None:
+    live.plan()
+    live.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
+    ran = live.deploy()
+    assert ran.code == 3
+    assert git(live.checkout, "rev-parse", "HEAD") in ran.stderr
+
+
+def test_the_plan_of_another_stack_is_refused(live: Live) -> None:
+    live.plan()
+    ran = live.deploy(BRANCH_NAME="staging")
+    assert ran.code == 3
+    assert "is of the stack develop, not green" in ran.stderr
+
+
+def test_what_was_not_planned_is_not_done(live: Live) -> None:
+    live.plan()
+    live.configure(replicas=3)
+    before = live.live()
+    ran = live.deploy()
+    assert ran.code == 1
+    assert re.search("violates plan|not allowed by the plan", ran.stderr)
+    assert "Run the build again" in ran.stderr
+    assert live.live() == before
+
+
+def test_the_stack_that_jenkins_runs_on_is_refused(live: Live) -> None:
+    live.plan()
+    live.configure(platform="self")
+    ran = live.deploy()
+    assert ran.code == 3
+    assert "The rule: Jenkins never deploys the stack it runs on" in ran.stderr
+
+
+def test_a_pull_request_is_not_deployed(live: Live) -> None:
+    live.plan()
+    assert live.deploy(CHANGE_ID="7", CHANGE_BRANCH="feature/x", CHANGE_TARGET="develop").code == 3
+
+
+def test_a_dirty_tree_is_refused_in_ci_and_nowhere_else(live: Live) -> None:
+    live.plan()
+    (live.checkout / "new").touch()
+    assert live.deploy(JENKINS_URL="https://jenkins").code == 3
+    assert live.deploy().code == 0
+
+
+def test_a_branch_of_no_stack_deploys_nothing_and_needs_no_plan(live: Live) -> None:
+    ran = live.verb("deploy", "--plan", "reports/plan.json", BRANCH_NAME="feature/x")
+    assert (ran.code, ran.stdout) == (0, "No stack deploys feature/x: there is nothing to deploy.\n")
+
+
+def test_pods_that_do_not_start_fail_the_deployment_with_their_state_events_and_last_lines(live: Live) -> None:
+    planned_change(live)
+    message = "the Kubernetes API server reported that smallcase failed to fully initialize: ProgressDeadlineExceeded"
+    live.cloud.faults.order(Fault(type=DEPLOYMENT, operation="update", message=message))
+    live.kubectl(
+        {
+            "get-pods": {"items": [READY, POD]},
+            "get-events": {"items": [EVENT]},
+            "logs-smallcase-7d9-x2x": "smallcase: SMALLCASE_COLOUR is not set\n",
+        }
+    )
+    before = live.live()
+    ran = live.deploy()
+    assert ran.code == 1
+    assert "ProgressDeadlineExceeded" in ran.stderr
+    assert "pod smallcase-7d9-x2x: CrashLoopBackOff back-off 10s" in ran.stderr
+    assert "event BackOff: Back-off restarting failed container" in ran.stderr
+    assert "log smallcase: SMALLCASE_COLOUR is not set" in ran.stderr
+    assert "The previous version serves." in ran.stderr
+    assert "smallcase-old" not in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert live.live() == before
+    live.plan()
+    assert live.deploy().code == 0
+
+
+def test_a_cluster_that_does_not_answer_hides_nothing_of_what_failed(live: Live) -> None:
+    planned_change(live)
+    live.cloud.faults.order(Fault(type=IMAGE, operation="update", message="the image does not build"))
+    ran = live.deploy()
+    assert ran.code == 1
+    assert "the image does not build" in ran.stderr
+    assert "The pods could not be asked: The connection to the server was refused" in ran.stderr
+
+
+def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(live: Live) -> None:
+    planned_change(live)
+    slowly(live, 8)
+    ran = live.deploy("--deadline", "4s")
+    assert ran.code == 1
+    assert "did not end within 4 s and was interrupted" in ran.stderr
+    assert ran.stdout.count("received; cancelling") == 1
+    assert "received; terminating" not in ran.stdout
+    assert live.locks() == []
+
+
+def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(live: Live) -> None:
+    running = under_way(live)
+    running.send_signal(signal.SIGTERM)
+    wait_until(lambda: pulumi_of(live))
+    running.send_signal(signal.SIGTERM)
+    said, wrong = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert said.count("received; cancelling") == 1
+    assert "received; terminating" not in said
+    assert "Traceback" not in wrong
+    assert live.locks() == []
+    live.plan()
+    ran = live.deploy()
+    assert ran.code == 0, ran.stderr
+
+
+def test_pulumi_ends_in_order_where_jenkins_kills_the_verb(live: Live) -> None:
+    running = under_way(live)
+    pulumi = pulumi_of(live)
+    cookies = Path(f"/proc/{pulumi}/environ").read_text()
+    parent = int(Path(f"/proc/{pulumi}/stat").read_text().rpartition(")")[2].split()[1])
+    grandparent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+    assert "JENKINS_SERVER_COOKIE" not in cookies
+    assert grandparent != running.pid
+    running.send_signal(signal.SIGTERM)
+    assert any("Interrupting" in line for line in running.stdout or ())
+    running.kill()
+    running.communicate(timeout=10)
+    wait_until(lambda: not is_alive(pulumi))
+    assert live.locks() == []
+
+
+def test_an_interrupt_before_pulumi_listens_is_not_lost(live: Live) -> None:
+    planned_change(live)
+    slowly(live, 4)
+    running = live.start("deploy", "--plan", "reports/plan.json")
+    wait_until(live.locks)
+    running.send_signal(signal.SIGTERM)
+    said, _ = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert said.count("received; cancelling") == 1
+    assert live.locks() == []
+
+
+def test_the_lock_of_a_killed_pulumi_is_taken_away_and_the_next_run_does_the_rest(live: Live) -> None:
+    running = under_way(live)
+    os.kill(pulumi_of(live), signal.SIGKILL)
+    _, wrong = running.communicate(timeout=30)
+    assert running.returncode == 1, wrong
+    assert len(live.locks()) == 1
+    live.plan()
+    ran = live.deploy()
+    assert ran.code == 0, ran.stderr
+    assert "which no longer runs: taking it away" in ran.stdout
+    assert live.locks() == []
+
+
+def locked(live: Live, **holder: object) -> Path:
+    """Let somebody else hold the lock of `develop`, as the CLI writes it."""
+    folder = live.directory / "state/.pulumi/locks/organization/smallcase/develop"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "11111111-2222-3333-4444-555555555555.json"
+    content = {"pid": os.getpid(), "username": "ada", "hostname": "laptop", "timestamp": "2026-01-02T03:04:05Z"}
+    lock.write_text(json.dumps({**content, **holder}))
+    return lock
+
+
+def test_a_lock_that_is_held_until_the_deadline_says_by_whom_and_what_to_do(live: Live) -> None:
+    live.plan()
+    lock = locked(live)
+    ran = live.deploy("--deadline", "4s")
+    assert ran.code == 5, ran.stderr
+    assert f"by ada on laptop (process {os.getpid()}) since 2026-01-02T03:04:05Z" in ran.stderr
+    assert "pulumi cancel --stack develop" in ran.stderr
+    assert lock.exists()
+
+
+def test_a_lock_that_is_given_back_is_waited_for(live: Live) -> None:
+    live.plan()
+    lock = locked(live)
+    running = live.start("deploy", "--plan", "reports/plan.json", "--deadline", "30s")
+    assert any("waiting" in line for line in running.stdout or ())
+    lock.unlink()
+    _, wrong = running.communicate(timeout=40)
+    assert running.returncode == 0, wrong
+
+
+def test_a_missing_key_to_the_state_is_wrong_use(live: Live) -> None:
+    live.plan()
+    assert live.deploy(PULUMI_CONFIG_PASSPHRASE="").code == 2
+
+
+def test_a_deadline_that_is_no_duration_is_wrong_use(live: Live) -> None:
+    ran = live.deploy("--deadline", "soon")
+    assert ran.code == 2
+    assert "write it as 90s, 35m or 1h" in ran.stderr

@@ -1,0 +1,119 @@
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline import pulumi
+from pipeline.deadline import Deadline, duration, duration_text
+from pipeline.outcomes import Failed, Locked, WrongUse
+from pipeline.pulumi import Answer, Holder, Pulumi, explain
+
+LOCKED = """cat >&2 <<END
+error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file
+  file:///state/x.json: created by ada@laptop (pid 7) at 2026-01-02T03:04:05Z
+END
+exit 255"""
+
+
+def fake(directory: Path, script: str) -> tuple[Pulumi, io.StringIO]:
+    """A `pulumi` that notes how it was called, and does this."""
+    program = directory / "pulumi"
+    program.write_text(f'#!/bin/bash\necho "$*" >>"{directory}/calls"\n{script}\n')
+    program.chmod(0o755)
+    out = io.StringIO()
+    return Pulumi(project=directory, environment={"PATH": f"{directory}:{os.defpath}"}, out=out), out
+
+
+def calls(directory: Path) -> list[str]:
+    return [line.split(" --non-interactive")[0] for line in (directory / "calls").read_text().splitlines()]
+
+
+def test_what_is_shown_comes_in_whole_lines_and_what_is_read_is_not_shown(tmp_path: Path) -> None:
+    command, out = fake(tmp_path, "printf one; sleep 0.2; echo ' line'; echo; echo wrong >&2; exit 3")
+    answer = command.run("up", deadline=Deadline.after(10), show=True)
+    assert (answer.code, answer.stderr) == (3, "wrong\n")
+    assert sorted(out.getvalue().splitlines()) == ["one line", "wrong"]
+    command.run("up", deadline=Deadline.after(10))
+    assert out.getvalue().count("one line") == 1
+
+
+def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path) -> None:
+    # Not a shell, which cannot listen for what it was started to ignore; the CLI can.
+    command, out = fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
+    with pytest.raises(Failed, match="did not end within 1 s and was interrupted"):
+        command.run("up", deadline=Deadline.after(1), show=True)
+    assert (tmp_path / "signals").read_text() == "2\n"
+    assert out.getvalue().endswith("ended in order\n")
+
+
+_LISTENING = """
+import signal, sys, time
+stop = []
+def listen(number, _):
+    stop.append(number); open(sys.argv[1] + '/signals', 'a').write(f'{number}\\n')
+signal.signal(signal.SIGINT, listen); signal.signal(signal.SIGTERM, listen)
+print('Updating', flush=True)
+while not stop: time.sleep(0.02)
+time.sleep(0.5); print('ended in order')
+"""
+
+
+def test_a_command_that_ignores_the_interrupt_is_killed_and_the_message_says_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi, "PATIENCE", 0.5)
+    command, _ = fake(tmp_path, "trap '' INT TERM; echo up; exec sleep 30")
+    with pytest.raises(Failed, match="was killed") as failed:
+        command.run("up", deadline=Deadline.after(1), show=True)
+    assert "still locked" in failed.value.message
+    assert "pulumi cancel" in failed.value.way_out
+
+
+def test_a_lock_is_waited_for_only_until_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "POLL", 0.2)
+    command, out = fake(tmp_path, LOCKED)
+    with pytest.raises(Locked, match="by ada on laptop"):
+        command.run_locking("develop", "up", deadline=Deadline.after(1))
+    assert set(calls(tmp_path)) == {"up --stack develop"}
+    assert out.getvalue().count("waiting") == 1
+
+
+def test_the_lock_of_a_process_that_still_runs_here_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi, "POLL", 0.2)
+    monkeypatch.setattr(pulumi.socket, "gethostname", lambda: "laptop")
+    command, _ = fake(tmp_path, LOCKED.replace("pid 7", f"pid {os.getpid()}"))
+    with pytest.raises(Locked):
+        command.run_locking("develop", "up", deadline=Deadline.after(0.5))
+    assert "cancel --stack develop --yes" not in calls(tmp_path)
+
+
+def test_a_process_of_another_machine_is_never_taken_for_gone() -> None:
+    assert not Holder(user="ada", host="another", pid=2**22 - 1, since="").gone
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE",
+        "error: read .pulumi/meta.yaml: get credentials: failed to refresh cached credentials",
+        "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
+    ],
+)
+def test_a_missing_credential_is_wrong_use(said: str) -> None:
+    assert isinstance(explain(Answer(code=255, stdout="", stderr=said), "it"), WrongUse)
+
+
+def test_errors_are_told_once_without_the_closing_words() -> None:
+    said = "Updating\n  error: no room\nDiagnostics:\n    error: no room\n    error: update failed\n"
+    assert Answer(code=255, stdout=said, stderr="").errors() == ["error: no room"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "said"), [("90s", 90, "90 s"), ("35m", 2100, "35 min"), ("1h", 3600, "60 min")]
+)
+def test_durations_are_read_and_said(text: str, seconds: float, said: str) -> None:
+    assert duration(text) == seconds
+    assert duration_text(seconds) == said

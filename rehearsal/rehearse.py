@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, final
 
 from rich.console import Console
-from rich.table import Table
 
 from rehearsal import cluster, pages, places, project
 from rehearsal.engine import Engine
@@ -85,8 +84,7 @@ def engine_for(standing: cluster.Standing, directory: Path) -> Engine:
 
 
 def table(live: list[Live], console: Console) -> None:
-    """Print the addresses, each in its page's colour."""
-    drawn = Table("stack", "address, and what is live there", title="Live on this machine", title_justify="left")
+    """Print the addresses, whole however narrow the terminal is, each beside its page's colour."""
     for one in live:
         done = ", ".join(f"{count} {what}" for what, count in one.changes.items() if what != "unchanged")
         facts = [
@@ -96,8 +94,8 @@ def table(live: list[Live], console: Console) -> None:
             f"image {one.page.image.partition('@')[2][:19]}",
             f"resources {done or 'unchanged'}",
         ]
-        drawn.add_row(f"[bold {one.page.colour}]■[/] {one.stack}", f"{one.url}\n[dim]{' · '.join(facts)}[/]")
-    console.print(drawn)
+        console.print(f"[bold {one.page.colour}]■[/] {one.stack:<8} {one.url}", soft_wrap=True, highlight=False)
+        console.print(f"           [dim]{' · '.join(facts)}[/]", soft_wrap=True, highlight=False)
 
 
 def _prepare_state() -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rehearsal import cluster, pages, places, project
 from rehearsal.engine import Engine
 from rehearsal.progress import Progress, RehearsalError
+from rehearsal.toolchain.cache import exclusively
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,12 @@ def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
     Raises:
         RehearsalError: something is missing, taken or failed; what ran before still runs.
     """
+    # Two at once would write each other's project directory and passphrase.
+    with exclusively(places.cache_directory() / "rehearse.lock"):
+        return _up(progress, checkout)
+
+
+def _up(progress: Progress, checkout: Path) -> list[Live]:
     standing = cluster.start(progress)
     directory = project_directory()
     project.generate(checkout, directory, standing.overlay)

@@ -63,7 +63,7 @@ class Running:
             what = f"did not end within {PATIENCE:.0f} seconds" if code is None else "failed"
             raise RehearsalError(
                 "\n".join([f"`{' '.join(self._argv)}` {what}:", *said.strip().splitlines()[-30:]]),
-                "What the bench made is removed. `make status` shows whether the rehearsal is well.",
+                "`make status` shows whether the rehearsal is well. What is left of this bench the next one removes.",
             )
         return Finished(seconds=seconds, output=said)
 

@@ -50,6 +50,7 @@ def connect(settings: Settings) -> Account:
         )
         raise AccountError(
             f"AWS cannot be used for stack {settings.stack!r}: {said}. {allowed}"
-            "`aws sts get-caller-identity` shows whose credentials these are."
+            "`aws sts get-caller-identity` shows whose credentials these are, "
+            f"`pulumi config get aws:allowedAccountIds -s {settings.stack}` which accounts may be touched."
         ) from None
     return Account(id=account_id, provider=provider)

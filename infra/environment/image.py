@@ -1,6 +1,5 @@
 """The application's image: built from `app/`, pushed, and known by its digest."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +52,11 @@ class Image(pulumi.ComponentResource):
             registry_id=args.registry_id, opts=pulumi.InvokeOptions(parent=self)
         )
         repository = pulumi.Output.from_input(args.repository_url)
-        context = context_path(args.root, Path.cwd())
         image = docker_build.Image(
             "image",
-            context=docker_build.BuildContextArgs(location=context),
-            dockerfile=docker_build.DockerfileArgs(location=f"{context}/Dockerfile"),
+            # Seen from the project directory: another clone in another place is not another image.
+            context=docker_build.BuildContextArgs(location=revision.APP),
+            dockerfile=docker_build.DockerfileArgs(location=f"{revision.APP}/Dockerfile"),
             build_args=build_arguments(source, args.base_image),
             # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
             platforms=[docker_build.Platform.LINUX_AMD64],
@@ -94,11 +93,6 @@ class Image(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         return image.ref
-
-
-def context_path(root: Path, project: Path) -> str:
-    """Where `app/` is, seen from the project directory: another clone in another place is not another image."""
-    return os.path.relpath(root / revision.APP, project)
 
 
 def tag(environment: str, source: revision.Revision) -> str:

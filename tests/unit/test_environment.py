@@ -1,14 +1,13 @@
 """An environment as the program registers it, under mocks."""
 
 from functools import cache
-from pathlib import Path
 from typing import cast
 
 import pytest
 
 from infra import contract
 from infra.contract import PlatformMissing
-from infra.environment.image import build_arguments, context_path
+from infra.environment.image import build_arguments
 from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.revision import Revision
@@ -111,8 +110,9 @@ def test_an_image_to_promote_is_deployed_as_it_is_and_the_page_says_its_own_comm
 
 
 def test_two_clones_in_two_places_give_the_same_inputs() -> None:
-    one, other = (Path(f"/{place}/clone") for place in ("home", "agent/workspace"))
-    assert context_path(one, one) == context_path(other, other) == "app"
+    image = graph("green").one("docker-build:index:Image")
+    assert at(image, "context", "location") == "app"
+    assert at(image, "dockerfile", "location") == "app/Dockerfile"
 
 
 def test_the_build_depends_on_the_application_and_its_base_alone() -> None:

@@ -70,6 +70,15 @@ class Outcome:
         started = self._moments("resourcePreEvent", operation, then)
         return max(ended) < min(started)
 
+    def followed_by(self, later: "Outcome") -> "Outcome":
+        """Two runs as one: the code of the later one, the events of both."""
+        return Outcome(
+            code=later.code,
+            stdout=self.stdout + later.stdout,
+            stderr=self.stderr + later.stderr,
+            events=[*self.events, *later.events],
+        )
+
     def _moments(self, event_kind: str, operation: str, qualified_type: str) -> list[int]:
         moments: list[int] = []
         for moment, event in enumerate(self.events):

@@ -170,7 +170,7 @@ def test_a_platform_that_environments_stand_on_is_not_destroyed_by_mistake(life:
 
 
 def test_the_network_outlives_the_cluster_and_the_cluster_its_ingress_controller(life: Life) -> None:
-    outcome = life.steps["destroy", "platform"].outcome
+    outcome = life.steps["destroy", "platform"].outcome.followed_by(life.steps["destroy again", "platform"].outcome)
     for first, then in (
         (RELEASE, CLUSTER),
         (RELEASE, PROFILE),

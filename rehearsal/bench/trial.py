@@ -21,6 +21,7 @@ from rehearsal.bench.command import Finished, Running, run, running
 from rehearsal.bench.manifests import as_list
 from rehearsal.cluster import Standing
 from rehearsal.load_balancer.objects import Json, items, strings, text
+from rehearsal.load_balancer.targets import State
 from rehearsal.progress import Progress, RehearsalError
 
 NAME: Final = "bench"
@@ -105,14 +106,27 @@ class Trial:
 
     def address(self, namespace: str) -> str | None:
         """The address of an environment's load balancer, as soon as it has one."""
-        try:
-            overview = json.loads((self.standing.node.files.state / "load-balancer" / "targets.json").read_text())
-        except (OSError, ValueError):
-            return None
-        for one in items(cast("Json", overview), "loadBalancers"):
+        for one in items(self._load_balancers(), "loadBalancers"):
             if text(one, "ingress") == f"{namespace}/{APPLICATION}":
                 return f"http://{text(one, 'hostname')}"
         return None
+
+    def in_service(self, namespace: str) -> frozenset[str]:
+        """The pods of an environment that its load balancer has found healthy and not deregistered."""
+        return frozenset(
+            text(target, "pod").partition("/")[2]
+            for group in items(self._load_balancers(), "targetGroups")
+            for target in items(group, "targets")
+            if text(target, "pod").startswith(f"{namespace}/") and text(target, "state") == State.HEALTHY
+        )
+
+    def _load_balancers(self) -> Json:
+        try:
+            return cast(
+                "Json", json.loads((self.standing.node.files.state / "load-balancer" / "targets.json").read_text())
+            )
+        except (OSError, ValueError):
+            return {}
 
     def change_app(self) -> str:
         """Change one line of the application and commit it; the commit's name."""

@@ -122,7 +122,7 @@ class Controller:
         listeners = [
             Listener(model=goal.models[name], address=assigned[owner]) for owner, name in sorted(owners.items())
         ]
-        self._forward(goal, listeners)
+        self._forward(goal, listeners, now)
         hosts = {listener.model.host_name: listener.address for listener in listeners}
         write_hosts(self._settings.hosts_file, hosts)
         self._write_overview(goal, listeners)
@@ -170,18 +170,18 @@ class Controller:
             if target.state in {State.INITIAL, State.HEALTHY, State.UNHEALTHY}
         }
         drained = [
-            target.until
+            target.left if target.left > now else target.until
             for targets in self._targets.values()
             for target in targets.values()
             if target.state is State.DRAINING
         ]
         return min(self._checks.run(wanted, now), *drained, now + 30)
 
-    def _forward(self, goal: Desired, listeners: list[Listener]) -> None:
+    def _forward(self, goal: Desired, listeners: list[Listener], now: float) -> None:
         groups: dict[str, Mapping[Place, bool]] = {}
         for arn in goal.used:
             targets = self._targets.get(arn, {})
-            chosen = serving(targets.values())
+            chosen = serving(targets.values(), now)
             groups[arn] = {place: place in chosen for place in targets}
         if not listeners and not self._haproxy.is_running:
             return

@@ -13,6 +13,10 @@ from rehearsal.load_balancer.ingress import HealthCheck, service_port
 from rehearsal.load_balancer.objects import Json, Key, at, condition, is_terminating, items, number, text
 
 GATE: Final = "target-health.elbv2.k8s.aws/"
+LATE: Final = 2.0
+"""Seconds for which a deregistered target still gets new requests. All of a load balancer's nodes have to hear of it;
+AWS names no figure, its users measured seconds
+(https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1064). A pod that stops at once loses them."""
 
 
 class State(StrEnum):
@@ -44,6 +48,8 @@ class Target:
     state: State
     streak: int = 0
     """Checks in a row that spoke against the present state."""
+    left: float = 0.0
+    """When a draining target gets its last new request."""
     until: float = 0.0
     """When a draining target is let go."""
 
@@ -104,7 +110,10 @@ def registered_or_drained(
         if place in after or not used:
             continue
         is_draining = target.state is State.DRAINING
-        draining = target if is_draining else replace(target, state=State.DRAINING, until=now + delay)
+        late = now + LATE if target.state is State.HEALTHY else now
+        draining = (
+            target if is_draining else replace(target, state=State.DRAINING, left=late, until=max(late, now + delay))
+        )
         if draining.until > now:
             after[place] = draining
     return after
@@ -127,12 +136,16 @@ def checked(target: Target, *, passed: bool, check: HealthCheck) -> Target:
     return replace(target, streak=streak)
 
 
-def serving(targets: Collection[Target]) -> frozenset[Place]:
-    """The targets that get requests: the healthy ones, or, if all that are registered are unhealthy, all of them."""
+def serving(targets: Collection[Target], now: float) -> frozenset[Place]:
+    """The targets that get requests: the healthy ones, or, if all that are registered are unhealthy, all of them.
+
+    Those that were deregistered a moment ago get some as well.
+    """
+    late = frozenset(target.place for target in targets if target.state is State.DRAINING and target.left > now)
     healthy = frozenset(target.place for target in targets if target.state is State.HEALTHY)
     if healthy:
-        return healthy
+        return healthy | late
     live = [target for target in targets if target.state is not State.DRAINING]
     if all(target.state is State.UNHEALTHY for target in live):
-        return frozenset(target.place for target in live)
-    return frozenset()
+        return frozenset(target.place for target in live) | late
+    return late

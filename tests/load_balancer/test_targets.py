@@ -1,6 +1,15 @@
 from rehearsal.load_balancer.ingress import HealthCheck
 from rehearsal.load_balancer.objects import key
-from rehearsal.load_balancer.targets import Place, State, Target, checked, registered, registered_or_drained, serving
+from rehearsal.load_balancer.targets import (
+    LATE,
+    Place,
+    State,
+    Target,
+    checked,
+    registered,
+    registered_or_drained,
+    serving,
+)
 from tests.load_balancer.cluster import NAMESPACE, endpoint_slice, pod, service
 
 GATE = "target-health.elbv2.k8s.aws/one"
@@ -91,10 +100,29 @@ def test_a_group_on_no_listener_stays_unused_until_it_is_on_one() -> None:
 
 def test_only_healthy_targets_serve() -> None:
     targets = [target(State.HEALTHY), target(State.INITIAL, THERE)]
-    assert serving(targets) == {HERE}
+    assert serving(targets, 100) == {HERE}
 
 
 def test_if_all_registered_targets_are_unhealthy_all_of_them_serve() -> None:
     targets = [target(State.UNHEALTHY), target(State.DRAINING, THERE)]
-    assert serving(targets) == {HERE}
-    assert serving([target(State.UNHEALTHY), target(State.INITIAL, THERE)]) == frozenset()
+    assert serving(targets, 100) == {HERE}
+    assert serving([target(State.UNHEALTHY), target(State.INITIAL, THERE)], 100) == frozenset()
+
+
+def test_a_deregistered_target_gets_requests_until_the_last_node_of_the_load_balancer_has_heard_of_it() -> None:
+    draining = registered_or_drained({HERE: target(State.HEALTHY)}, {}, used=True, delay=30, now=100)
+    others = [*draining.values(), target(State.HEALTHY, THERE)]
+    assert serving(others, 100) == {HERE, THERE}
+    assert serving(others, 100 + LATE) == {THERE}
+    assert serving([*draining.values()], 100) == {HERE}
+
+
+def test_a_target_that_was_not_healthy_gets_no_late_requests() -> None:
+    draining = registered_or_drained({HERE: target(State.UNHEALTHY)}, {}, used=True, delay=30, now=100)
+    assert serving([*draining.values()], 100) == frozenset()
+
+
+def test_late_requests_outlast_a_delay_that_is_shorter() -> None:
+    draining = registered_or_drained({HERE: target(State.HEALTHY)}, {}, used=True, delay=0, now=100)
+    assert registered_or_drained(draining, {}, used=True, delay=0, now=100 + LATE / 2) == draining
+    assert registered_or_drained(draining, {}, used=True, delay=0, now=100 + LATE) == {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from infra import versions
 from rehearsal import node, places, surroundings
 from rehearsal.load_balancer.chart import render_chart
 from rehearsal.load_balancer.hosts import forget_hosts
@@ -17,6 +18,7 @@ from rehearsal.node import Node
 from rehearsal.node.probes import listens
 from rehearsal.progress import Progress
 from rehearsal.project import Overlay
+from rehearsal.toolchain.pins import KUBERNETES
 from rehearsal.toolchain.pulumi_tools import ensure_pulumi
 from rehearsal.toolchain.tools import ensure_rehearsal_tools
 
@@ -47,6 +49,9 @@ def start(progress: Progress) -> Standing:
     render_chart(chart, f"https://{places.WEBHOOK}{WEBHOOK_PATH}", files.authority.read_bytes())
     _spawn_cloud(running, progress)
     _spawn_load_balancer(running, progress)
+    difference = version_difference(KUBERNETES, versions.KUBERNETES)
+    if difference:
+        progress.note(difference)
     return Standing(
         node=running,
         overlay=overlay(chart, running.base_image),
@@ -54,6 +59,14 @@ def start(progress: Progress) -> Standing:
             os.environ, programs=[pulumi.directory, running.tools.kubernetes], pulumi_home=pulumi.home
         ),
     )
+
+
+def version_difference(here: str, on_eks: str) -> str | None:
+    """What to say where the Kubernetes `here`, such as `v1.36.3`, has another minor version than that `on_eks`."""
+    minor = ".".join(here.removeprefix("v").split(".")[:2])
+    if minor == on_eks:
+        return None
+    return f"Kubernetes is {minor} here and {on_eks} on EKS: what changed between the two is not rehearsed."
 
 
 def _spawn_cloud(running: Node, progress: Progress) -> None:

@@ -21,12 +21,6 @@ _NAME: Final = "room-for-every-pod"
 _GROUP: Final = "admissionregistration.k8s.io"
 _PATIENCE: Final = 30.0
 
-API_SERVER_FLAGS: Final = (
-    "--feature-gates=MutatingAdmissionPolicy=true",
-    f"--runtime-config={_GROUP}/v1beta1=true",
-)
-"""What the API server needs to know such policies: they are beta, and off, in Kubernetes 1.34."""
-
 
 def policy() -> dict[str, object]:
     """The policy and its binding, as a list for `kubectl apply`."""
@@ -40,7 +34,7 @@ def policy() -> dict[str, object]:
         "operations": ["CREATE", "UPDATE"],
         "resources": ["nodes", "nodes/status"],
     }
-    version = f"{_GROUP}/v1beta1"
+    version = f"{_GROUP}/v1"
     items: list[dict[str, object]] = [
         {
             "apiVersion": version,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import final
 
 from rehearsal import places
-from rehearsal.node import capacity, certificates
+from rehearsal.node import certificates
 from rehearsal.node.files import NodeFiles
 from rehearsal.node.probes import Probe, answers, client_tls, listens, socket_listens, unverified_tls
 from rehearsal.toolchain.tools import RehearsalTools
@@ -125,7 +125,6 @@ def api_server(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"--service-cluster-ip-range={places.SERVICES}",
             "--anonymous-auth=false",
             "--authorization-mode=Node,RBAC",
-            *capacity.API_SERVER_FLAGS,
             "--enable-admission-plugins=NodeRestriction",
             f"--client-ca-file={authority}",
             f"--tls-cert-file={certificate(certificates.API_SERVER)}",

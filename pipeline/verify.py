@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     outputs = target.pulumi.outputs(target.stack)
     if not outputs.get("url"):
         raise Failed(f"The stack {target.stack!r} has no address: nothing is deployed.", "Run `deploy` first.")
-    config = target.pulumi.config(target.stack)
+    config = target.config
     expected = Page(
         environment=str(outputs["environment"]),
         branch=str(outputs["branch"]),

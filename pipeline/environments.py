@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
-from infra.settings import PROJECT
 from pipeline.branches import Config, configurations, platform_of, stack_of
 from pipeline.checkout import Build, Checkout, add_branch_argument, which
 from pipeline.pulumi import Pulumi, add_project_argument, project_directory
@@ -37,7 +36,7 @@ class Target:
 
     @property
     def namespace(self) -> str:
-        return str(self.config.get(f"{PROJECT}:namespace") or f"{PROJECT}-{self.stack}")
+        return str(self.config.get("smallcase:namespace") or f"smallcase-{self.stack}")
 
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."

@@ -56,7 +56,7 @@ cost: .venv/ready ## AWS: what the stacks that are up cost in a month
 	@$(PYTHON) -m operations cost
 
 teardown: .venv/ready ## AWS: destroy every environment on a platform, then the platform (PLATFORM=name REALLY=name)
-	@$(PYTHON) -m operations teardown "$(PLATFORM)" --really "$(REALLY)"
+	@$(PYTHON) -m pipeline teardown "$(PLATFORM)" --really "$(REALLY)"
 
 bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehearsal)
 	@$(PYTHON) -m rehearsal bench

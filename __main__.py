@@ -8,6 +8,7 @@ from infra import account, contract, settings
 from infra.environment import Environment, EnvironmentArgs
 from infra.settings import PROJECT
 
+root = Path(__file__).resolve().parent
 configured = settings.load()
 aws = account.connect(configured)
 
@@ -28,7 +29,7 @@ else:
 if configured.github is not None:
     from infra.branch_rules import BranchRules
 
-    BranchRules("branch-rules", configured.github)
+    BranchRules("branch-rules", configured.github, root)
 
 if configured.environment is not None:
     environment = Environment(
@@ -37,7 +38,7 @@ if configured.environment is not None:
             stack=configured.stack,
             settings=configured.environment,
             platform=platform,
-            root=Path(__file__).resolve().parent,
+            root=root,
         ),
         pulumi.ResourceOptions(providers=[aws.provider]),
     )

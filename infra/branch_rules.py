@@ -1,14 +1,17 @@
 """What GitHub enforces on the branches, as far as it can; where a pull request comes from, the pipeline checks."""
 
+from pathlib import Path
 from typing import Final, final
 
 import pulumi
 import pulumi_github as github
 
-from infra.settings import GitHub
+from infra.settings import GitHub, SettingsError
 
 PROTECTED: Final = ("staging", "master")
 """Branches that take pull requests only. `develop` takes direct commits."""
+OWNERS: Final = Path(".github") / "CODEOWNERS"
+"""Who owns the code. It is not part of this program: it names people."""
 
 
 @final
@@ -19,7 +22,9 @@ class BranchRules(pulumi.ComponentResource):
     environment: an explicit provider would copy the token into the state.
     """
 
-    def __init__(self, name: str, repository: GitHub, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, repository: GitHub, root: Path, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`root` is the checkout, which says who owns the code."""
+        require_owners(repository, root)
         super().__init__("smallcase:github:BranchRules", name, {}, opts)
         for branch in PROTECTED:
             github.RepositoryRuleset(
@@ -70,6 +75,24 @@ class BranchRules(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def require_owners(repository: GitHub, root: Path) -> None:
+    """Without owners, GitHub would ask nobody for the review that the rules demand, and say nothing.
+
+    Raises:
+        SettingsError: a review is demanded, and nobody owns the code.
+    """
+    path = root / OWNERS
+    lines = path.read_text().splitlines() if path.exists() else []
+    named = any("@" in line.partition("#")[0] for line in lines)
+    if repository.approvals > 0 and not named:
+        raise SettingsError(
+            f"{OWNERS} names nobody, so nobody would be asked for the owners' review that staging and master demand. "
+            "Name a team or a person and commit it: "
+            f"`mkdir -p {OWNERS.parent} && echo '* @{repository.owner}/TEAM' > {OWNERS}`. "
+            "Where nobody else could approve: `pulumi config set smallcase:approvals 0 -s STACK`."
+        )
 
 
 def ready_for(branch: str) -> str:

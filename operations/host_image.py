@@ -5,7 +5,7 @@ from typing import Final
 import boto3
 from botocore.exceptions import ClientError
 
-from operations.refusal import RefusedError
+from pipeline.outcomes import Failed
 
 PARAMETER: Final = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 """https://docs.aws.amazon.com/linux/al2023/ug/ec2.html"""
@@ -15,11 +15,11 @@ def newest(region: str) -> str:
     """Id of the newest Amazon Linux 2023 image in a region.
 
     Raises:
-        RefusedError: AWS does not say.
+        Failed: AWS does not say.
     """
     try:
         ssm = boto3.Session(region_name=region).client("ssm")  # pyright: ignore[reportUnknownMemberType]
         found = ssm.get_parameter(Name=PARAMETER)
     except ClientError as error:
-        raise RefusedError(f"AWS does not name an image for {region}: {error}.") from None
+        raise Failed(f"AWS does not name an image for {region}: {error}.") from None
     return found["Parameter"].get("Value", "")

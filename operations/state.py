@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from infra import state
 from infra.settings import PROJECT
-from operations.refusal import RefusedError
+from pipeline.outcomes import Failed, Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -35,7 +35,8 @@ def ensure(region: str) -> StateStore:
     """Make the bucket and the key, or mend what of their settings is not as it should be. May be run at any time.
 
     Raises:
-        RefusedError: AWS does not let these credentials, or the bucket's name is somebody else's.
+        Failed: AWS does not let these credentials.
+        Refused: the bucket's name is somebody else's.
     """
     session = boto3.Session(region_name=region)
     try:
@@ -45,7 +46,7 @@ def ensure(region: str) -> StateStore:
         account = sts.get_caller_identity()["Account"]
         _bucket(s3, state.bucket_name(account, region), region, _key(kms))
     except ClientError as error:
-        raise RefusedError(f"AWS refuses: {error}. It takes credentials that may administer S3 and KMS.") from None
+        raise Failed(f"AWS refuses: {error}.", "It takes credentials that may administer S3 and KMS.") from None
     return StateStore(backend=state.backend_url(account, region), secrets_provider=state.secrets_provider(region))
 
 
@@ -73,9 +74,9 @@ def _bucket(s3: "S3Client", name: str, region: str, key: str) -> None:
     except s3.exceptions.BucketAlreadyOwnedByYou:
         pass
     except s3.exceptions.BucketAlreadyExists:
-        raise RefusedError(
-            f"The bucket {name} belongs to another account. Its name follows from yours, so somebody took it on "
-            "purpose; ask AWS support about it, or use another region."
+        raise Refused(
+            f"The bucket {name} belongs to another account. Its name follows from yours: somebody took it on purpose.",
+            "Ask AWS support about it, or use another region.",
         ) from None
     s3.put_public_access_block(
         Bucket=name,

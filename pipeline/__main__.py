@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final, Protocol, TextIO
 
-from pipeline import checks, deploy, drift, flow, preview, release, verify
+from pipeline import checks, deploy, drift, flow, preview, release, teardown, verify
 from pipeline.outcomes import INTERRUPTED, Stopped
 
 EXIT_CODES: Final = """\
@@ -40,6 +40,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "verify": verify,
     "release": release,
     "drift": drift,
+    "teardown": teardown,
 }
 
 

@@ -54,6 +54,23 @@ def stacks(directory: Path) -> dict[str, Config]:
     return dict(sorted(found.items(), key=lambda item: place(item[1])))
 
 
+def configurations(directory: Path) -> dict[str, Config]:
+    """The stacks that a directory declares, as `stacks` has them, over what `Pulumi.yaml` says for all.
+
+    Raises:
+        WrongUse: a file cannot be read.
+    """
+    declared = cast("Config", read(directory / "Pulumi.yaml").get("config") or {})
+    defaults = {key: _default(value) for key, value in declared.items()}
+    return {stack: {**defaults, **config} for stack, config in stacks(directory).items()}
+
+
+def platform_of(stack: str, config: Config) -> str:
+    """The stack that owns the platform that a stack runs on: itself, or another."""
+    named = str(config["smallcase:platform"])
+    return stack if named == "self" else named
+
+
 def stack_of(branch: str, directory: Path) -> str | None:
     """The stack that deploys a branch; None where no file says so.
 
@@ -69,6 +86,11 @@ def stack_of(branch: str, directory: Path) -> str | None:
             f"Remove `smallcase:branch` from all but one in {directory}.",
         )
     return claimed[0] if claimed else None
+
+
+def _default(declared: object) -> object:
+    """A key is declared with its default, or with its value alone."""
+    return cast("Config", declared).get("default") if isinstance(declared, dict) else declared
 
 
 def _branch(config: Config) -> str:

@@ -10,6 +10,7 @@ from typing import Final, cast, final
 
 from infra.labels import SELECTOR
 from pipeline.environments import Target
+from pipeline.pulumi import Pulumi
 
 TIMEOUT: Final = 20
 """Seconds that one question to the cluster may take."""
@@ -40,12 +41,35 @@ class Cluster:
         Raises:
             ClusterUnreachable: its platform has no kubeconfig to offer.
         """
-        platform = target.pulumi.outputs(target.platform_stack).get("platform")
-        kubeconfig = cast("_Object", platform).get("kubeconfig") if isinstance(platform, dict) else None
+        return cls.on(target.pulumi, target.platform_stack, target.namespace)
+
+    @classmethod
+    def on(cls, pulumi: Pulumi, platform: str, namespace: str) -> "Cluster":
+        """The cluster of the platform that a stack owns.
+
+        Raises:
+            ClusterUnreachable: the stack has no kubeconfig to offer.
+        """
+        contract = pulumi.outputs(platform).get("platform")
+        kubeconfig = cast("_Object", contract).get("kubeconfig") if isinstance(contract, dict) else None
         if not kubeconfig:
-            raise ClusterUnreachable(f"the stack {target.platform_stack!r} exports no kubeconfig")
+            raise ClusterUnreachable(f"the stack {platform!r} exports no kubeconfig")
         text = kubeconfig if isinstance(kubeconfig, str) else json.dumps(kubeconfig)
-        return cls(kubeconfig=text, namespace=target.namespace, environment=target.pulumi.environment)
+        return cls(kubeconfig=text, namespace=namespace, environment=pulumi.environment)
+
+    def everywhere(self, kind: str) -> list[str]:
+        """Namespace and name of every object of a kind, in all namespaces; none where the cluster has no such kind.
+
+        Raises:
+            ClusterUnreachable: the cluster does not answer.
+        """
+        try:
+            found = self._items("get", kind, "--all-namespaces")
+        except ClusterUnreachable as refused:
+            if "doesn't have a resource type" in str(refused):
+                return []
+            raise
+        return [f"{_text(one, 'metadata', 'namespace')}/{_text(one, 'metadata', 'name')}" for one in found]
 
     def may_change(self) -> bool:
         """Whether our rights reach as far as changing the Deployment, which a preview on the server needs too."""

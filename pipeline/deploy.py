@@ -40,10 +40,23 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         print(NO_STACK.format(branch=target.deployed_as, verb="deploy"), file=out)
         return
+    deploy(target, options.plan, deadline)
+    print(f"{target.build.branch} is deployed to {target.stack}.", file=out)
+
+
+def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
+    """Do what the plan says, and nothing else.
+
+    Raises:
+        Failed: the image, the pods or a provider failed, or the deadline passed; the previous version serves.
+        Locked: somebody else held the stack's lock until the deadline.
+        Refused: a rule is against it, which the message quotes.
+        WrongUse: the plan, a program, a credential or the stack is missing.
+    """
     _require_allowed(target)
-    if options.plan is None:
+    if plan is None:
         raise Refused(f"No plan is given. {ONLY_WHAT_WAS_SHOWN}", "Make one with `preview --save-plan FILE`.")
-    plan: Path = options.plan.resolve()
+    plan = plan.resolve()
     Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
     try:
         answer = target.pulumi.run_locking(
@@ -55,7 +68,6 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         raise Failed(f"{failed.message}\n{_troubles(target)}", failed.way_out) from None
     if answer.code != 0:
         raise _failure(explain(answer, f"The deployment of {target.stack}"), target)
-    print(f"{target.build.branch} is deployed to {target.stack}.", file=out)
 
 
 def _require_allowed(target: Target) -> None:

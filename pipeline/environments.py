@@ -5,8 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
-from infra.settings import PROJECT, SELF
-from pipeline.branches import stack_of
+from pipeline.branches import Config, configurations, platform_of, stack_of
 from pipeline.checkout import Build, Checkout, add_branch_argument, which
 from pipeline.pulumi import Pulumi, add_project_argument, project_directory
 
@@ -22,10 +21,14 @@ class Target:
     stack: str
 
     @property
+    def config(self) -> Config:
+        """The stack's values over the defaults of `Pulumi.yaml`."""
+        return configurations(self.pulumi.project)[self.stack]
+
+    @property
     def platform_stack(self) -> str:
         """The stack that owns the platform: this one, or another."""
-        named = str(self.pulumi.config(self.stack)[f"{PROJECT}:platform"])
-        return self.stack if named == SELF else named
+        return platform_of(self.stack, self.config)
 
     @property
     def owns_platform(self) -> bool:
@@ -33,7 +36,7 @@ class Target:
 
     @property
     def namespace(self) -> str:
-        return str(self.pulumi.config(self.stack).get(f"{PROJECT}:namespace") or f"{PROJECT}-{self.stack}")
+        return str(self.config.get("smallcase:namespace") or f"smallcase-{self.stack}")
 
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."

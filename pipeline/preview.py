@@ -46,6 +46,18 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         _write(report, NO_STACK.format(branch=target.deployed_as, verb="preview"), out)
         return
+    found = preview(target, deadline, plan)
+    _write(report, summary(target, found, client_side=_is_client_side(target)), out)
+
+
+def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Changes:
+    """What a deployment would change; the plan of it is saved where one is asked for.
+
+    Raises:
+        Failed: the program or a provider refuses, or the deadline passed.
+        Refused: a plan of a pull request, or in CI of a dirty tree.
+        WrongUse: a program, a credential or the stack is missing.
+    """
     if plan:
         _require_plan_allowed(target)
     arguments = ["--save-plan", str(plan)] if plan else []
@@ -54,7 +66,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         raise explain(answer, f"The preview of {target.stack}", changes.errors(answer))
     if plan:
         Plan(stack=target.stack, commit=target.checkout.head()).sign(plan)
-    _write(report, summary(target, changes.read(answer), client_side=_is_client_side(target)), out)
+    return changes.read(answer)
 
 
 def summary(target: Target, found: Changes, *, client_side: bool) -> str:

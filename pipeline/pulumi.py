@@ -16,9 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO, cast, final
 
-import yaml
-
-from pipeline.branches import stacks
 from pipeline.deadline import Deadline, duration_text
 from pipeline.detached import Detached, Follower, started
 from pipeline.outcomes import Failed, Locked, Stopped, WrongUse
@@ -122,14 +119,26 @@ class Pulumi:
         """The same, in another directory."""
         return Pulumi(project=project, environment=self.environment, out=self.out)
 
-    def config(self, stack: str) -> dict[str, object]:
-        """A stack's values over the defaults of `Pulumi.yaml`."""
-        declared = cast("dict[str, dict[str, object]]", yaml.safe_load((self.project / "Pulumi.yaml").read_text()))
-        defaults = {
-            key: cast("dict[str, object]", value).get("default") if isinstance(value, dict) else value
-            for key, value in (declared.get("config") or {}).items()
-        }
-        return {**defaults, **stacks(self.project).get(stack, {})}
+    def stacks(self) -> list[str]:
+        """The stacks that exist.
+
+        Raises:
+            WrongUse: a credential or the CLI is missing.
+            Failed: the state cannot be read.
+        """
+        listed = cast("list[dict[str, object]]", json.loads(self._read("stack", "ls", "--json").stdout))
+        return [str(entry["name"]) for entry in listed]
+
+    def resources(self, stack: str) -> Sequence[Mapping[str, object]]:
+        """The resources in a stack's state.
+
+        Raises:
+            WrongUse: there is no such stack, or a credential or the CLI is missing.
+            Failed: the state cannot be read.
+        """
+        exported = json.loads(self._read("stack", "export", "--stack", stack).stdout)
+        deployment = cast("dict[str, dict[str, object]]", exported)["deployment"]
+        return cast("list[Mapping[str, object]]", deployment.get("resources") or [])
 
     def outputs(self, stack: str) -> dict[str, object]:
         """The outputs of a stack; nothing where it does not exist.
@@ -138,13 +147,8 @@ class Pulumi:
             WrongUse: a credential or the CLI is missing.
             Failed: the state cannot be read.
         """
-        arguments = ("stack", "output", "--stack", stack, "--json")
-        answer = self.run(*arguments, deadline=Deadline.after(QUICK))
-        if answer.code == NO_SUCH_STACK:
-            return {}
-        if answer.code != 0:
-            raise explain(answer, f"`pulumi {' '.join(arguments)}`")
-        return cast("dict[str, object]", json.loads(answer.stdout))
+        answer = self._read("stack", "output", "--stack", stack, "--json", also=NO_SUCH_STACK)
+        return {} if answer.code == NO_SUCH_STACK else cast("dict[str, object]", json.loads(answer.stdout))
 
     def run(self, *arguments: str, deadline: Deadline, show: bool = False) -> Answer:
         """Run one command without questions; what it says is shown as it comes, or kept.
@@ -206,6 +210,13 @@ class Pulumi:
                 )
                 told = True
             time.sleep(POLL)
+
+    def _read(self, *arguments: str, also: int = 0) -> Answer:
+        """A command that only reads the state and has to end with 0, or with the other code."""
+        answer = self.run(*arguments, deadline=Deadline.after(QUICK))
+        if answer.code not in {0, also}:
+            raise explain(answer, f"`pulumi {' '.join(arguments)}`")
+        return answer
 
     def _cancel(self, stack: str, deadline: Deadline) -> None:
         answer = self.run("cancel", "--stack", stack, "--yes", deadline=deadline)

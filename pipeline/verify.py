@@ -9,7 +9,6 @@ from typing import Final, TextIO, cast, final
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from infra.settings import PROJECT
 from pipeline import environments
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
@@ -25,11 +24,24 @@ TIMEOUT: Final = 5
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What is live."""
+
+    url: str
+    page: "Page"
+    pods: frozenset[str]
+    """The pods that showed it: as many as there have to be."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """What has to be live."""
 
     environment: str
     branch: str
+    version: str
+    """The commit."""
     colour: str
     digest: str
     """The image's."""
@@ -60,21 +72,32 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         print(NO_STACK.format(branch=target.deployed_as, verb="verify"), file=out)
         return
+    seen = verify(target, deadline)
+    print(f"{seen.page.environment}, branch {seen.page.branch}, {seen.page.version}, {seen.page.digest}", file=out)
+    print(f"seen from every pod: {', '.join(sorted(seen.pods))}", file=out)
+    print(seen.url, file=out, flush=True)
+
+
+def verify(target: Target, deadline: Deadline) -> Seen:
+    """Look until every pod has shown the right page, or the deadline.
+
+    Raises:
+        Failed: nothing is deployed, or the page was not right by the deadline.
+        WrongUse: a program or a credential is missing.
+    """
     outputs = target.pulumi.outputs(target.stack)
     if not outputs.get("url"):
         raise Failed(f"The stack {target.stack!r} has no address: nothing is deployed.", "Run `deploy` first.")
-    config = target.pulumi.config(target.stack)
+    config = target.config
     expected = Page(
         environment=str(outputs["environment"]),
         branch=str(outputs["branch"]),
-        colour=str(config[f"{PROJECT}:colour"]).lower(),
+        version=str(outputs["commit"]),
+        colour=str(config["smallcase:colour"]).lower(),
         digest=str(outputs["image"]).rpartition("@")[2],
     )
-    url, replicas = str(outputs["url"]), int(str(config[f"{PROJECT}:replicas"]))
-    pods = watch(url, expected, replicas, deadline)
-    print(f"{expected.environment}, branch {expected.branch}, {expected.digest}", file=out)
-    print(f"seen from {len(pods)} of {replicas} pods: {', '.join(sorted(pods))}", file=out)
-    print(url, file=out, flush=True)
+    url, replicas = str(outputs["url"]), int(str(config["smallcase:replicas"]))
+    return Seen(url=url, page=expected, pods=frozenset(watch(url, expected, replicas, deadline)))
 
 
 def watch(url: str, expected: Page, replicas: int, deadline: Deadline) -> set[str]:
@@ -117,11 +140,12 @@ def look(url: str) -> tuple[Page, str]:
     page = Page(
         environment=said["environment"],
         branch=said["branch"],
+        version=said["version"],
         colour=said["colour"].lower(),
         digest=said["image"].rpartition("@")[2],
     )
     html = _get(f"{url}/")
-    for shown in (page.environment, page.branch):
+    for shown in (page.environment, page.branch, page.version):
         if shown not in html:
             raise ValueError(f"the page does not say {shown!r}")
     return page, said["pod"]

@@ -10,18 +10,17 @@ from typing import Final, TextIO, final
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline.outcomes import INTERRUPTED, Stopped
+
 STILL_EVERY: Final = 15.0
 """Seconds between two lines about a step that goes on, where there is no terminal to animate."""
 
 
 @final
-class RehearsalError(Exception):
+class RehearsalError(Stopped):
     """Something that the user can mend: what is wrong, and the way out. Printed without a stack trace."""
 
-    def __init__(self, message: str, way_out: str) -> None:
-        super().__init__(f"{message}\n{way_out}")
-        self.message: Final = message
-        self.way_out: Final = way_out
+    code = 1
 
 
 @final
@@ -76,19 +75,20 @@ class Progress:
         """One line about something that needed no work or that the user should know."""
         self._console.print(f"{'  ' * self._depth}{escape(text)}")
 
-    def failure(self, error: RehearsalError) -> None:
+    def failure(self, error: Stopped) -> None:
         """The message of `error` and its way out."""
         self._console.print(f"[red]error:[/red] {escape(error.message)}")
         self._console.print(escape(error.way_out))
 
 
 def exit_code(progress: Progress, command: Callable[[], int | None]) -> int:
-    """Run `command`; 0 or its own code when it returns, 1 after a `RehearsalError`, 130 when interrupted."""
+    """Run `command`; 0 or its own code when it returns, what stopped it says where something did, 130 when
+    interrupted."""
     try:
         return command() or 0
-    except RehearsalError as error:
-        progress.failure(error)
-        return 1
+    except Stopped as stopped:
+        progress.failure(stopped)
+        return stopped.code
     except KeyboardInterrupt:
         progress.note("interrupted")
-        return 130
+        return INTERRUPTED

@@ -1,19 +1,38 @@
-"""The main job: the stand-in cloud up, every stack up, every page looked at."""
+"""The main job: the stand-in cloud up, every stack up, every page looked at.
+
+Jenkins never deploys the stack that it runs on, so the platform comes up by plain `pulumi up`, as a person does it.
+Environments are deployed by the pipeline's own verbs, with the rights that Jenkins has.
+"""
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
 from rich.console import Console
 
-from rehearsal import cluster, pages, places, project
-from rehearsal.engine import Engine
+from pipeline.branches import configurations
+from pipeline.checkout import Build, Checkout
+from pipeline.deadline import Deadline
+from pipeline.deploy import deploy
+from pipeline.environments import Target
+from pipeline.outcomes import Failed
+from pipeline.preview import preview
+from pipeline.pulumi import Pulumi, explain
+from pipeline.verify import Seen, verify
+from rehearsal import cluster, places, project
+from rehearsal.node.certificates import DEPLOY
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
+
+DEADLINE: Final = 900.0
+"""Seconds that a stack has to come up."""
+PATIENCE: Final = 60.0
+"""Seconds that a page has to be right once its stack is up."""
 
 
 @final
@@ -22,16 +41,16 @@ class Live:
     """One environment that answers."""
 
     stack: str
-    url: str
-    page: pages.Page
-    changes: Mapping[str, int]
+    seen: Seen
+    changes: str
+    """What was done to its resources; empty where that was not counted."""
 
 
 def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
     """Bring everything up, from nothing or from whatever state a run before was left in.
 
     Raises:
-        RehearsalError: something is missing, taken or failed; what ran before still runs.
+        Stopped: something is missing, taken or failed; what ran before still runs.
     """
     # Two at once would write each other's project directory and passphrase.
     with exclusively(places.cache_directory() / "rehearse.lock"):
@@ -43,19 +62,52 @@ def _up(progress: Progress, checkout: Path) -> list[Live]:
     directory = project_directory()
     project.generate(checkout, directory, standing.overlay)
     _prepare_state()
-    engine = engine_for(standing, directory)
-    existing = engine.stacks()
+    with _logged(standing, directory, "stacks") as pulumi:
+        existing = pulumi.stacks()
     live: list[Live] = []
-    for stack, config in project.stacks(checkout).items():
-        with progress.step(f"pulumi up -s {stack}"):
+    for stack, config in configurations(directory).items():
+        with _logged(standing, directory, stack) as pulumi:
+            target = _target(stack, str(config["smallcase:branch"]), pulumi, checkout)
             if stack not in existing:
-                engine.create(stack)
-            changes = engine.up(stack)
-        if config.get("smallcase:branch"):
-            url = str(engine.outputs(stack)["url"])
-            with progress.step(f"looking at {url}"):
-                live.append(Live(stack=stack, url=url, page=pages.look(url), changes=changes))
+                _create(stack, pulumi)
+            if target.owns_platform:
+                _bring_up(target, progress)
+                changes = ""
+            else:
+                changes = _deploy(target, progress)
+            if target.build.branch:
+                live.append(_look(target, progress, changes))
     return live
+
+
+def _create(stack: str, pulumi: Pulumi) -> None:
+    answer = pulumi.run("stack", "init", stack, "--no-select", deadline=Deadline.after(DEADLINE), show=True)
+    if answer.code != 0:
+        raise explain(answer, f"`pulumi stack init {stack}`")
+
+
+def _bring_up(target: Target, progress: Progress) -> None:
+    """Bring a stack up as a person does, who sees what it does."""
+    arguments = ("up", "--yes", "--skip-preview", "--suppress-progress")
+    with progress.step(f"pulumi up -s {target.stack}"):
+        answer = target.pulumi.run_locking(target.stack, *arguments, deadline=Deadline.after(DEADLINE))
+        if answer.code != 0:
+            raise explain(answer, f"`pulumi up -s {target.stack}`")
+
+
+def _deploy(target: Target, progress: Progress) -> str:
+    """Deploy an environment as the pipeline does: a plan, and then what it says."""
+    plan = places.state_directory() / f"plan-{target.stack}.json"
+    with progress.step(f"previewing {target.stack}"):
+        changes = preview(target, Deadline.after(DEADLINE), plan)
+    with progress.step(f"deploying {target.build.branch} to {target.stack}"):
+        deploy(target, plan, Deadline.after(DEADLINE))
+    return str(changes) if changes.changes else "unchanged"
+
+
+def _look(target: Target, progress: Progress, changes: str = "") -> Live:
+    with progress.step(f"verifying {target.stack}"):
+        return Live(stack=target.stack, seen=verify(target, Deadline.after(PATIENCE)), changes=changes)
 
 
 def running(progress: Progress) -> cluster.Standing:
@@ -73,11 +125,17 @@ def look(progress: Progress) -> list[Live]:
     """The environments that are up, each looked at anew.
 
     Raises:
-        RehearsalError: there is no rehearsal, or a page does not answer.
+        Stopped: there is no rehearsal, or a page is not right.
     """
-    engine = engine_for(running(progress), project_directory())
-    addresses = {stack: str(engine.outputs(stack).get("url", "")) for stack in engine.stacks()}
-    return [Live(stack=stack, url=url, page=pages.look(url), changes={}) for stack, url in addresses.items() if url]
+    standing, directory = running(progress), project_directory()
+    with _logged(standing, directory, "stacks") as pulumi:
+        existing = pulumi.stacks()
+        branches = {stack: str(config["smallcase:branch"]) for stack, config in configurations(directory).items()}
+        return [
+            _look(_target(stack, branch, pulumi, CHECKOUT), progress)
+            for stack, branch in branches.items()
+            if branch and stack in existing
+        ]
 
 
 def project_directory() -> Path:
@@ -85,24 +143,43 @@ def project_directory() -> Path:
     return places.state_directory() / "project"
 
 
-def engine_for(standing: cluster.Standing, directory: Path) -> Engine:
-    """The CLI in a project directory, speaking to this rehearsal."""
-    return Engine(project=directory, environment=standing.variables, logs=places.state_directory() / "logs")
-
-
 def table(live: list[Live], console: Console) -> None:
     """Print the addresses, whole however narrow the terminal is, each beside its page's colour."""
     for one in live:
-        done = ", ".join(f"{count} {what}" for what, count in one.changes.items() if what != "unchanged")
+        page = one.seen.page
         facts = [
-            one.page.environment,
-            f"branch {one.page.branch}",
-            f"version {one.page.version}",
-            f"image {one.page.image.partition('@')[2][:19]}",
-            f"resources {done or 'unchanged'}",
+            page.environment,
+            f"branch {page.branch}",
+            f"version {page.version}",
+            f"image {page.digest[:19]}",
+            *([f"resources {one.changes}"] if one.changes else []),
         ]
-        console.print(f"[bold {one.page.colour}]■[/] {one.stack:<8} {one.url}", soft_wrap=True, highlight=False)
+        console.print(f"[bold {page.colour}]■[/] {one.stack:<8} {one.seen.url}", soft_wrap=True, highlight=False)
         console.print(f"           [dim]{' · '.join(facts)}[/]", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _logged(standing: cluster.Standing, directory: Path, name: str) -> Generator[Pulumi]:
+    """The CLI, speaking to this rehearsal; what it shows goes to a log, which the message of a failure names."""
+    path = places.state_directory() / "logs" / f"pulumi-{name}.log"
+    with path.open("a") as log:
+        try:
+            yield Pulumi(project=directory, environment=standing.variables, out=log)
+        except Failed as failed:
+            raise RehearsalError(
+                failed.message,
+                f"All of it is in {path}. What ran before still runs; mend it and run `make rehearse` again.",
+            ) from None
+
+
+def _target(stack: str, branch: str, pulumi: Pulumi, checkout: Path) -> Target:
+    target = Target(
+        checkout=Checkout(root=checkout), build=Build(branch=branch, change=None), pulumi=pulumi, stack=stack
+    )
+    if target.owns_platform:
+        return target
+    role = {**pulumi.environment, "AWS_PROFILE": DEPLOY.file}
+    return replace(target, pulumi=replace(pulumi, environment=role))
 
 
 def _prepare_state() -> None:

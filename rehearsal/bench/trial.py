@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, cast, final
 
 from infra.labels import APPLICATION
+from pipeline.branches import stack_file, stacks
 from rehearsal import places, project
 from rehearsal.bench.command import Finished, Running, run, running
 from rehearsal.bench.manifests import as_list
@@ -138,7 +139,7 @@ class Trial:
 
     def declare(self, stack: str) -> None:
         """Make a stack with the model's settings, but do not bring it up."""
-        shutil.copy2(self.clone / project.stack_file(MODEL), self.clone / project.stack_file(stack))
+        shutil.copy2(self.clone / stack_file(MODEL), self.clone / stack_file(stack))
         project.generate(self.clone, self.project, self.standing.overlay)
         self._pulumi("stack", "init", stack, "--no-select")
 
@@ -219,7 +220,7 @@ def check(checkout: Path) -> None:
     Raises:
         RehearsalError: it has a stack that the bench would take for its own, or none that is the model.
     """
-    declared = project.stacks(checkout)
+    declared = stacks(checkout)
     taken = [stack for stack in declared if stack.startswith(NAME)]
     if taken:
         raise RehearsalError(
@@ -228,7 +229,7 @@ def check(checkout: Path) -> None:
         )
     if MODEL not in declared:
         raise RehearsalError(
-            f"There is no {project.stack_file(MODEL)}, whose settings the bench's environments have.",
+            f"There is no {stack_file(MODEL)}, whose settings the bench's environments have.",
             "Measure a checkout that has one.",
         )
 

@@ -1,5 +1,6 @@
 """The rehearsal, from nothing to nothing. It uses the one place that it has on a machine, and empties it first."""
 
+import io
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from typing import final
 
 import pytest
 
+from pipeline.deadline import Deadline
+from pipeline.pulumi import Answer, Pulumi
+from pipeline.verify import Page, look
 from rehearsal import project, rehearse
 from rehearsal.cluster import Standing
-from rehearsal.engine import Engine
 from rehearsal.node.traces import differences, snapshot
-from rehearsal.pages import Page, look
 from rehearsal.progress import Progress
 from rehearsal.toolchain import RehearsalTools
 from tests.stack_files import CHECKOUT
@@ -49,14 +51,14 @@ class Rehearsal:
             check=False,
         )
 
-    def engine(self, directory: Path) -> Engine:
-        return rehearse.engine_for(self.standing, directory)
+    def pulumi(self, directory: Path) -> Pulumi:
+        return Pulumi(project=directory, environment=self.standing.variables, out=io.StringIO())
 
     def url(self, stack: str) -> str:
-        return str(self.engine(rehearse.project_directory()).outputs(stack)["url"])
+        return str(self.pulumi(rehearse.project_directory()).outputs(stack)["url"])
 
     def page(self, stack: str) -> Page:
-        return look(self.url(stack))
+        return look(self.url(stack))[0]
 
 
 @final
@@ -65,7 +67,11 @@ class Change:
     """A clone of the checkout in which the application can be changed, with a project directory of its own."""
 
     clone: Path
-    engine: Engine
+    pulumi: Pulumi
+
+    def up(self, stack: str) -> Answer:
+        """Bring a stack up with it, as a person does."""
+        return self.pulumi.run("up", "--stack", stack, "--yes", "--skip-preview", deadline=Deadline.after(600))
 
     def commit(self, file: str, before: str, after: str) -> None:
         path = self.clone / file
@@ -83,7 +89,7 @@ def before(tools: RehearsalTools) -> dict[str, list[str]]:
     return snapshot(tools.debian / "nft")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def rehearsal(before: dict[str, list[str]], tools: RehearsalTools) -> Generator[Rehearsal]:
     said = make("rehearse")
     yield Rehearsal(said=said, standing=rehearse.running(Progress()))
@@ -99,5 +105,5 @@ def change(rehearsal: Rehearsal, tmp_path: Path) -> Generator[Change]:
     directory = tmp_path / "project"
     shutil.copytree(rehearse.project_directory(), directory, symlinks=True)
     project.generate(clone, directory, rehearsal.standing.overlay)
-    yield Change(clone=clone, engine=rehearsal.engine(directory))
+    yield Change(clone=clone, pulumi=rehearsal.pulumi(directory))
     make("rehearse")

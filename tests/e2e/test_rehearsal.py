@@ -12,16 +12,11 @@ from PIL import Image
 from infra.settings import PURPOSES
 from rehearsal.node.files import node_files
 from rehearsal.node.namespace import read_process
-from rehearsal.pages import Page
-from rehearsal.progress import RehearsalError
 from rehearsal.toolchain import RehearsalTools
 from tests.e2e.conftest import ENVIRONMENTS, Change, Rehearsal, make
 from tests.stack_files import CHECKOUT, own_values
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
-
-READY = "if drain.is_draining():\n            return Response("
-NEVER_READY = "if True:\n            return Response("
 
 
 def git_status() -> str:
@@ -49,7 +44,7 @@ def test_each_environment_shows_its_own_page(rehearsal: Rehearsal, stack: str) -
 
 def test_the_three_addresses_differ_and_the_three_images_do_not(rehearsal: Rehearsal) -> None:
     assert len({rehearsal.url(stack) for stack in ENVIRONMENTS}) == 3
-    assert len({rehearsal.page(stack).image.partition("@")[2] for stack in ENVIRONMENTS}) == 1
+    assert len({rehearsal.page(stack).digest for stack in ENVIRONMENTS}) == 1
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
@@ -121,11 +116,12 @@ def test_a_change_reaches_every_pod_and_no_request_is_lost(
         [tools.wrk, "-c20", "-t1", "-d25s", "--timeout", "10s", f"{url}/"], stdout=subprocess.PIPE, text=True
     ) as load:
         time.sleep(1)
-        change.engine.up("green")
+        up = change.up("green")
         output = load.communicate(timeout=60)[0]
+    assert up.code == 0, up.said
     after = rehearsal.page("green")
     assert after.version != before.version
-    assert after.image != before.image
+    assert after.digest != before.digest
     requests = re.search(r"(\d+) requests in", output)
     assert requests, output
     assert int(requests[1]) > 1000, output
@@ -135,23 +131,12 @@ def test_a_change_reaches_every_pod_and_no_request_is_lost(
 
 def deploy_that_fails(rehearsal: Rehearsal, change: Change, expected: str) -> None:
     """The change does not go live, one message says why, and the running version keeps serving."""
-    before: Page = rehearsal.page("develop")
-    with pytest.raises(RehearsalError, match=expected) as failed:
-        change.engine.up("develop")
-    assert "Traceback" not in failed.value.message
+    before = rehearsal.page("develop")
+    up = change.up("develop")
+    assert up.code != 0, up.said
+    assert re.search(expected, up.said), up.said
+    assert "Traceback" not in up.said
     assert rehearsal.page("develop") == before
-
-
-def test_a_dockerfile_that_fails_leaves_the_running_version_serving(rehearsal: Rehearsal, change: Change) -> None:
-    change.commit("app/Dockerfile", "USER 10001", "RUN echo broken on purpose && false\nUSER 10001")
-    deploy_that_fails(rehearsal, change, "broken on purpose")
-
-
-def test_an_app_that_never_becomes_ready_leaves_the_running_version_serving(
-    rehearsal: Rehearsal, change: Change
-) -> None:
-    change.commit("app/smallcase/web.py", READY, NEVER_READY)
-    deploy_that_fails(rehearsal, change, "ProgressDeadlineExceeded|Timeout occurred|did not become|unready")
 
 
 def test_an_unreachable_registry_leaves_the_running_version_serving(rehearsal: Rehearsal, change: Change) -> None:

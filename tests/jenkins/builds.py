@@ -41,11 +41,16 @@ class Scenario:
     result: str = "FAILURE"
     """What breaking means: FAILURE, or ABORTED for time-outs, refused questions and superseded builds."""
 
-    def as_json(self) -> dict[str, object]:
+    @property
+    def variables(self) -> dict[str, str | None]:
+        """What Jenkins sets for it."""
         change = "12" if self.target else None
         values = (self.branch, str(self.number), change, self.target, self.source, self.fork)
+        return dict(zip(VARIABLES, values, strict=True))
+
+    def as_json(self) -> dict[str, object]:
         return {
-            "env": dict(zip(VARIABLES, values, strict=True)),
+            "env": self.variables,
             "causes": [self.cause],
             "broken": self.broken,
             "result": self.result,

@@ -11,7 +11,7 @@ from moto import mock_aws
 from infra import state as names
 from operations import state
 from operations.__main__ import main
-from operations.refusal import RefusedError
+from pipeline.outcomes import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -92,7 +92,7 @@ def test_a_name_that_another_account_took_is_one_clear_message(monkeypatch: pyte
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("MOTO_ACCOUNT_ID", "999999999999")
         s3.create_bucket(Bucket=names.bucket_name(ACCOUNT, "us-east-1"))
-    with pytest.raises(RefusedError, match="belongs to another account"):
+    with pytest.raises(Refused, match="belongs to another account"):
         state.ensure("us-east-1")
 
 

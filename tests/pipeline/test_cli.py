@@ -10,7 +10,7 @@ from pipeline.outcomes import Drifted, Failed, Locked, Refused, Stopped, WrongUs
 from tests.pipeline.repository import Repository, RunVerb
 
 
-@pytest.mark.parametrize("verb", ["flow", "test", "preview", "deploy", "verify", "release", "drift"])
+@pytest.mark.parametrize("verb", ["flow", "test", "preview", "deploy", "verify", "release", "drift", "teardown"])
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, "--help"])

@@ -1,16 +1,13 @@
-import json
 import os
 import subprocess
-import threading
 from collections.abc import Generator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from pipeline.github import GitHub
 from pipeline.release import Version, next_version, sections, unreleased
+from tests.pipeline.fake_github import FakeGitHub
 from tests.pipeline.repository import Repository, RunVerb, git
 
 CHANGELOG = """# Changelog
@@ -27,59 +24,10 @@ CHANGELOG = """# Changelog
 """
 
 
-class FakeGitHub:
-    """The two calls of GitHub's interface that releases need, over HTTP."""
-
-    def __init__(self) -> None:
-        self.releases: list[dict[str, object]] = []
-        self.refuse = 0
-        self.tokens: set[str] = set()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                query = dict(part.split("=") for part in self.path.partition("?")[2].split("&"))
-                size, page = int(query["per_page"]), int(query["page"])
-                self._answer(200, fake.releases[size * (page - 1) : size * page])
-
-            def do_POST(self) -> None:
-                body = cast("dict[str, object]", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                if fake.refuse:
-                    self._answer(fake.refuse, {"message": "Resource not accessible by integration"})
-                    return
-                assert self.path == "/repos/someone/smallcase/releases"
-                fake.releases.insert(0, body)
-                self._answer(201, body)
-
-            def _answer(self, code: int, body: object) -> None:
-                fake.tokens.add(self.headers["Authorization"])
-                self.send_response(code)
-                self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing: the tests' output is theirs."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "GITHUB_API_URL": f"http://127.0.0.1:{self.server.server_port}",
-            "GITHUB_REPOSITORY": "someone/smallcase",
-            "GITHUB_TOKEN": "a-token",
-        }
-
-
 @pytest.fixture
 def github() -> Generator[FakeGitHub]:
-    fake = FakeGitHub()
-    thread = threading.Thread(target=fake.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield fake
-    fake.server.shutdown()
-    thread.join()
-    fake.server.server_close()
+    with FakeGitHub.serving() as fake:
+        yield fake
 
 
 def release(repository: Repository, run_verb: RunVerb, branch: str, **variables: str) -> str:

@@ -21,7 +21,7 @@ RIGHT = {
     "image": f"registry/smallcase:develop-0123456789ab@{DIGEST}",
     "colour": "#F59E0B",
 }
-EXPECTED = Page(environment="development", branch="develop", colour="#f59e0b", digest=DIGEST)
+EXPECTED = Page(environment="development", branch="develop", version="0123456789ab", colour="#f59e0b", digest=DIGEST)
 
 
 @contextmanager
@@ -77,6 +77,7 @@ def test_a_pod_that_is_never_seen_is_missed() -> None:
     [
         ({"environment": "staging"}, "its environment is 'staging', not 'development'"),
         ({"branch": "staging"}, "its branch is 'staging', not 'develop'"),
+        ({"version": "abc"}, "its version is 'abc', not '0123456789ab'"),
         ({"colour": "#000000"}, "its colour is '#000000', not '#f59e0b'"),
         ({"image": "registry/smallcase:x@sha256:0"}, "its digest is 'sha256:0'"),
     ],
@@ -103,11 +104,12 @@ def test_a_page_that_never_turns_healthy_ends_at_the_deadline() -> None:
 
 def test_the_last_line_is_the_address(live: Live) -> None:
     outputs = live.harness.outputs("develop")
-    with pages({**RIGHT, "image": str(outputs["image"]), "pod": "a"}) as proxy:
+    right = {**RIGHT, "image": str(outputs["image"]), "version": str(outputs["commit"])}
+    with pages({**right, "pod": "a"}) as proxy:
         ran = live.verb("verify", "--deadline", "20s", http_proxy=proxy)
     assert ran.code == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == outputs["url"]
-    assert "seen from 1 of 1 pods: a" in ran.stdout
+    assert "seen from every pod: a" in ran.stdout
 
 
 def test_a_wrong_page_fails_the_verb(live: Live) -> None:

@@ -32,10 +32,6 @@ def config_of(directory: Path, stack: str) -> dict[str, object]:
     return yaml.safe_load((directory / f"Pulumi.{stack}.yaml").read_text())["config"]
 
 
-def test_stacks_come_in_the_order_in_which_a_change_flows(checkout: Path) -> None:
-    assert list(project.stacks(checkout)) == ["platform", "develop", "green", "blue"]
-
-
 def test_the_program_is_linked_and_not_copied(checkout: Path, tmp_path: Path) -> None:
     directory = tmp_path / "project"
     project.generate(checkout, directory, OVERLAY)

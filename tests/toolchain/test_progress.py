@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from pipeline.outcomes import Refused, Stopped, WrongUse
 from rehearsal.progress import Progress, RehearsalError, exit_code
 
 
@@ -37,3 +38,14 @@ def test_an_error_shows_its_message_and_the_way_out_without_a_stack_trace() -> N
 
     assert exit_code(Progress(said), command) == 1
     assert said.getvalue() == "error: Port [6443] is taken.\nEnd what listens there.\n"
+
+
+@pytest.mark.parametrize("stopped", [WrongUse("There is no plan.", "Make one."), Refused("No.", "Make one.")])
+def test_what_stops_a_verb_of_the_pipeline_keeps_its_exit_code(stopped: Stopped) -> None:
+    said = io.StringIO()
+
+    def command() -> None:
+        raise stopped
+
+    assert exit_code(Progress(said), command) == stopped.code
+    assert said.getvalue() == f"error: {stopped.message}\nMake one.\n"

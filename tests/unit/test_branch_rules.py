@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast, final
 
 import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
-from infra.branch_rules import BranchRules
-from infra.settings import SettingsError, parse
+from infra.branch_rules import OWNERS, BranchRules, require_owners
+from infra.settings import GitHub, SettingsError, parse
 from tests.stack_files import CHECKOUT, config
 from tests.unit.program import run
 from tests.unit.test_environment import at
@@ -43,21 +44,28 @@ class Recorder(Mocks):
         raise AssertionError(f"no call is needed, not even {args.token}")
 
 
+@pytest.fixture
+def owned(tmp_path: Path) -> Path:
+    """A checkout that says who owns the code."""
+    (tmp_path / OWNERS).parent.mkdir()
+    (tmp_path / OWNERS).write_text("# Who approves.\n* @someone/team\n")
+    return tmp_path
+
+
 @pytest.fixture(params=[1, 0], ids=["one approval", "nobody else to approve"])
 def approvals(request: pytest.FixtureRequest) -> int:
     return cast("int", request.param)
 
 
 @pytest.fixture
-def registered(approvals: int, monkeypatch: pytest.MonkeyPatch) -> list[Registered]:
+def registered(approvals: int, owned: Path, monkeypatch: pytest.MonkeyPatch) -> list[Registered]:
     monkeypatch.setenv("GITHUB_TOKEN", "a-token-of-the-person-who-runs-it")
     mocks = Recorder()
     pulumi.runtime.set_mocks(mocks, project="smallcase", stack="platform", preview=False)
-    github = parse("platform", config("platform", **REPOSITORY, approvals=approvals) | OWNER).github
-    assert github is not None
+    repository = github(approvals)
 
     def program() -> None:
-        BranchRules("branch-rules", github)
+        BranchRules("branch-rules", repository, owned)
 
     run_under_mocks = cast("Callable[[Callable[[], None]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]
     run_under_mocks(program)()
@@ -154,6 +162,23 @@ def test_a_repository_without_an_owner_is_refused_with_the_command_that_mends_it
         parse("platform", config("platform", **REPOSITORY))
 
 
-def test_what_a_pull_request_could_change_about_its_own_checks_has_an_owner() -> None:
-    owned = (CHECKOUT / ".github" / "CODEOWNERS").read_text().split()
-    assert {"/Jenkinsfile", "/jenkins/", "/pipeline/", "/tests/jenkins/", "/.github/"} <= set(owned)
+def github(approvals: int) -> GitHub:
+    found = parse("platform", config("platform", **REPOSITORY, approvals=approvals) | OWNER).github
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("text", [None, "", "# * @someone/team\n"])
+def test_a_review_by_owners_that_nobody_is_named_for_is_refused_with_the_command_that_names_them(
+    tmp_path: Path, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / OWNERS).parent.mkdir()
+        (tmp_path / OWNERS).write_text(text)
+    with pytest.raises(SettingsError, match=r"echo '\* @someone/TEAM' > \.github/CODEOWNERS"):
+        require_owners(github(approvals=1), tmp_path)
+    require_owners(github(approvals=0), tmp_path)
+
+
+def test_owners_that_are_named_are_enough(owned: Path) -> None:
+    require_owners(github(approvals=1), owned)

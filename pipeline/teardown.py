@@ -1,0 +1,124 @@
+"""The verb `teardown`: take a platform down, with everything on it, in the one order that leaves nothing behind.
+
+Load balancers are made and removed by a controller that lives in the platform. Destroyed together with it, an Ingress
+hangs on its finalizer, and its load balancer stays and is paid for
+(https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2014).
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final, TextIO
+
+from pipeline.branches import Config, configurations, platform_of
+from pipeline.checkout import Checkout
+from pipeline.cluster import Cluster, ClusterUnreachable
+from pipeline.deadline import Deadline, add_deadline_argument
+from pipeline.outcomes import Failed, Refused, WrongUse
+from pipeline.pulumi import Pulumi, add_project_argument, explain, project_directory
+
+HELP: Final = "destroy every environment on a platform, then the platform: for a person, never for Jenkins"
+
+KINDS: Final = ("ingresses.networking.k8s.io", "targetgroupbindings.elbv2.k8s.aws")
+"""What hangs on the ingress controller."""
+
+_LEFT: Final = "What was destroyed stays so, the rest is as it was. Mend that and run it again: it goes on from there."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("platform", help="the stack that owns it")
+    parser.add_argument("--really", metavar="PLATFORM", required=True, help="the same name again: nothing asks later")
+    add_project_argument(parser)
+    add_deadline_argument(parser, "2h")
+
+
+def run(options: argparse.Namespace, out: TextIO) -> None:
+    """Destroy every environment on a platform, see that nothing hangs on its controller, then destroy the platform.
+
+    Raises:
+        Refused: the name is not said twice, it owns no platform, or something is left that the platform is needed for.
+        Failed: a step failed, or the deadline passed. The verb may be run again.
+        Locked: somebody else held a stack's lock until the deadline.
+        WrongUse: there is no such stack, or a program or credential is missing.
+    """
+    deadline = Deadline.after(options.deadline)
+    if options.really != options.platform:
+        raise Refused(
+            f"--really says {options.really!r}, the platform is {options.platform!r}. "
+            "The rule: what cannot be undone is named twice. Nothing is done.",
+            f"Say `--really {options.platform}` if that is what you mean.",
+        )
+    directory = project_directory(options.project, os.environ, Checkout.find().root)
+    pulumi = Pulumi(project=directory, environment=dict(os.environ), out=out)
+    *environments, owner = order(options.platform, configurations(directory))
+    there = pulumi.stacks()
+    for stack in (stack for stack in environments if stack in there):
+        _destroy(stack, pulumi, deadline)
+    if owner not in there:
+        print(f"There is no stack {owner!r} to destroy.", file=out)
+        return
+    _require_nothing_hangs(owner, pulumi)
+    answer = pulumi.run("state", "unprotect", "--all", "--stack", owner, "--yes", deadline=deadline, show=True)
+    if answer.code != 0:
+        raise explain(answer, f"Lifting the protection of {owner}")
+    _destroy(owner, pulumi, deadline)
+
+
+def order(platform: str, stacks: Mapping[str, Config]) -> list[str]:
+    """The stacks to destroy, last of all the one that owns the platform.
+
+    Raises:
+        WrongUse: there is no such stack.
+        Refused: it owns no platform.
+    """
+    if platform not in stacks:
+        raise WrongUse(f"There is no stack {platform!r} here.", f"There are {', '.join(sorted(stacks))}.")
+    owner = platform_of(platform, stacks[platform])
+    if owner != platform:
+        raise Refused(
+            f"{platform!r} owns no platform, it runs on that of {owner!r}. "
+            "The rule: a platform is taken down, with all that is on it.",
+            f"To take down the environment alone: `pulumi destroy -s {platform}`.",
+        )
+    on_it = sorted(stack for stack, config in stacks.items() if platform_of(stack, config) == platform)
+    return [*(stack for stack in on_it if stack != platform), platform]
+
+
+def hanging(found: Sequence[str], namespace: str) -> list[str]:
+    """What is not of the owner's own environment, and so was made by hand, or by a stack that is not declared here.
+
+    Parameters:
+        found: kind, namespace and name of objects, as `ingresses shop/basket`.
+        namespace: the owner's own environment's; empty where it has none.
+    """
+    return [one for one in found if not namespace or not one.partition(" ")[2].startswith(f"{namespace}/")]
+
+
+def _destroy(stack: str, pulumi: Pulumi, deadline: Deadline) -> None:
+    arguments = ("destroy", "--yes", "--skip-preview", "--suppress-progress")
+    answer = pulumi.run_locking(stack, *arguments, deadline=deadline)
+    if answer.code != 0:
+        stopped = explain(answer, f"The destruction of {stack}")
+        raise Failed(stopped.message, _LEFT) if isinstance(stopped, Failed) else stopped
+
+
+def _require_nothing_hangs(owner: str, pulumi: Pulumi) -> None:
+    outputs = pulumi.outputs(owner)
+    if "platform" not in outputs:
+        return  # It never came as far as having a cluster.
+    try:
+        cluster = Cluster.on(pulumi, owner, namespace="default")
+        found = [f"{kind.partition('.')[0]} {name}" for kind in KINDS for name in cluster.everywhere(kind)]
+    except ClusterUnreachable as silent:
+        raise Refused(
+            f"The platform of {owner!r} stays: the cluster does not say whether it is empty ({silent}). "
+            "The rule: environments go before their platform.",
+            "Where it cannot be reached any more, docs/recovery.md says what to do.",
+        ) from None
+    left = hanging(found, str(outputs.get("namespace") or ""))
+    if left:
+        raise Refused(
+            f"The platform of {owner!r} stays: {', '.join(left)} still hang on its ingress controller, and their load "
+            "balancers would stay behind. The rule: environments go before their platform.",
+            "Destroy the stacks they belong to, or delete them with kubectl, and run this again.",
+        )

@@ -1,0 +1,160 @@
+"""Taking a platform down: the order, and what keeps a platform up."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.branches import Config, configurations
+from pipeline.outcomes import Refused, WrongUse
+from pipeline.teardown import KINDS, hanging, order
+from tests.pipeline.repository import Ran, Repository, RunVerb
+from tests.stack_files import CHECKOUT
+
+SHARED: Mapping[str, Config] = {
+    "platform": {"smallcase:platform": "self"},
+    **{name: {"smallcase:platform": "platform"} for name in ("develop", "green", "blue")},
+}
+WHOLE: Mapping[str, Config] = {"green": {"smallcase:platform": "self"}, "blue": {"smallcase:platform": "green"}}
+
+PULUMI = """#!/usr/bin/env python3
+# A state with some stacks, which notes what is done to it; destroying one may be made to fail.
+import json, sys
+from pathlib import Path
+here = Path(__file__).parent
+state = json.loads((here / "state.json").read_text())
+stack = sys.argv[sys.argv.index("--stack") + 1] if "--stack" in sys.argv else ""
+if sys.argv[1:3] == ["stack", "ls"]:
+    print(json.dumps([{"name": name} for name in state["stacks"]]))
+elif sys.argv[1:3] == ["stack", "output"]:
+    print(json.dumps(state["outputs"]))
+elif sys.argv[1] == "destroy" and stack == state["failing"]:
+    sys.exit("error: " + stack + " cannot be destroyed")
+else:
+    with (here / "done").open("a") as done:
+        print(sys.argv[1], stack, file=done)
+"""
+KUBECTL = """#!/bin/sh
+while [ "$1" != get ]; do shift; done
+cat "${0%/*}/$2.json" 2>/dev/null && exit
+[ ! -e "${0%/*}/down" ] || { echo "The connection to the server was refused" >&2; exit 1; }
+echo "error: the server doesn't have a resource type \\"$2\\"" >&2
+exit 1
+"""
+
+TearDown = Callable[..., tuple[Ran, list[str]]]
+
+
+@pytest.fixture
+def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> TearDown:
+    """Runs the verb in a clone: `tear_down(stacks=…, left={KIND: …})` says how it ended and what was done."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in (("pulumi", PULUMI), ("kubectl", KUBECTL)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    declared = {"Pulumi.yaml": "name: smallcase\nconfig:\n  smallcase:platform: {default: platform}\n"}
+    repository.commit("the program", branch="develop", files=declared)
+    clone = repository.check_out("develop")
+
+    def run(
+        platform: str = "platform",
+        *,
+        stacks: Sequence[str],
+        failing: str = "",
+        namespace: str = "",
+        cluster: bool = True,
+        left: Mapping[str, Sequence[str]] | None = None,
+    ) -> tuple[Ran, list[str]]:
+        contract = {"platform": {"kubeconfig": "{}"}} if cluster else {}
+        state = {"stacks": stacks, "failing": failing, "outputs": {**contract, "namespace": namespace}}
+        (programs / "state.json").write_text(json.dumps(state))
+        for kind, names in (left or {}).items():
+            objects = [{"metadata": dict(zip(("namespace", "name"), name.split("/"), strict=True))} for name in names]
+            (programs / f"{kind}.json").write_text(json.dumps({"items": objects}))
+        done = programs / "done"
+        done.write_text("")
+        path = os.pathsep.join([str(programs), os.environ["PATH"]])
+        ran = run_verb(clone, "teardown", platform, "--really", platform, PATH=path)
+        return ran, done.read_text().splitlines()
+
+    return run
+
+
+def test_environments_go_first_and_the_platform_last() -> None:
+    assert order("platform", SHARED) == ["blue", "develop", "green", "platform"]
+    assert order("green", WHOLE) == ["blue", "green"]
+
+
+def test_the_declared_stacks_are_known_by_the_platform_they_run_on() -> None:
+    assert order("platform", configurations(CHECKOUT)) == ["blue", "develop", "green", "platform"]
+
+
+def test_a_stack_without_a_platform_is_refused_with_what_to_do_instead() -> None:
+    with pytest.raises(Refused, match="`pulumi destroy -s green`"):
+        order("green", SHARED)
+
+
+def test_a_stack_that_nobody_declared_is_wrong_use_and_names_those_there_are() -> None:
+    with pytest.raises(WrongUse, match="blue, develop, green, platform"):
+        order("platfrom", SHARED)
+
+
+def test_only_the_owners_own_environment_may_still_hang_on_its_controller() -> None:
+    found = ["ingresses smallcase-green/smallcase", "ingresses smallcase-greenish/x"]
+    assert hanging(found, "smallcase-green") == ["ingresses smallcase-greenish/x"]
+    assert hanging(found, "") == found
+
+
+@pytest.mark.trap("T32")
+def test_everything_goes_in_order_and_protection_is_lifted_last(tear_down: TearDown) -> None:
+    ran, done = tear_down(stacks=["platform", "green", "blue", "develop"])
+    assert ran.code == 0, ran.stderr
+    assert done == ["destroy blue", "destroy develop", "destroy green", "state platform", "destroy platform"]
+
+
+@pytest.mark.trap("T32")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_platform_stays_while_something_hangs_on_its_controller(tear_down: TearDown, kind: str) -> None:
+    ran, done = tear_down(stacks=["platform"], left={kind: ["shop/basket"]})
+    assert ran.code == 3
+    assert "shop/basket still hang on its ingress controller" in ran.stderr
+    assert done == []
+
+
+@pytest.mark.trap("T32")
+def test_the_platform_stays_when_an_environment_cannot_be_destroyed(tear_down: TearDown) -> None:
+    ran, done = tear_down(stacks=["platform", "green", "blue"], failing="green")
+    assert ran.code == 1
+    assert "green cannot be destroyed" in ran.stderr
+    assert done == ["destroy blue"]
+
+
+def test_run_again_it_goes_on_where_it_was(tear_down: TearDown) -> None:
+    _, done = tear_down(stacks=["platform", "green"])
+    assert done == ["destroy green", "state platform", "destroy platform"]
+    ran, done = tear_down(stacks=[])
+    assert (ran.code, done) == (0, [])
+    assert "There is no stack 'platform' to destroy." in ran.stdout
+
+
+def test_a_platform_that_never_had_a_cluster_goes_without_asking_it(tear_down: TearDown) -> None:
+    ran, done = tear_down(stacks=["platform"], cluster=False, left={KINDS[0]: ["shop/basket"]})
+    assert ran.code == 0, ran.stderr
+    assert done == ["state platform", "destroy platform"]
+
+
+def test_a_cluster_that_does_not_answer_keeps_its_platform(tear_down: TearDown, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "down").touch()
+    ran, done = tear_down(stacks=["platform"])
+    assert ran.code == 3
+    assert "does not say whether it is empty (The connection to the server was refused)" in ran.stderr
+    assert done == []
+
+
+def test_nothing_happens_unless_the_name_is_said_twice(repository: Repository, run_verb: RunVerb) -> None:
+    ran = run_verb(repository.server, "teardown", "platform", "--really", "green")
+    assert ran.code == 3
+    assert "Nothing is done" in ran.stderr

@@ -12,18 +12,19 @@ class NoHostedZone(pulumi.RunError):
 
 @final
 class Domain(pulumi.ComponentResource):
-    """A certificate for a domain and the names below it. The hosted zone exists already: whoever registers a domain in
-    Route 53 has one, and one that no registrar points to would make the certificate wait for ever."""
+    """A certificate for a domain and the names below it. The hosted zone exists already (see `hosted_zone`): whoever
+    registers a domain in Route 53 has one, and one that no registrar points to would make the certificate wait for
+    ever."""
 
     name: str
     zone_id: str
     certificate_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, domain: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, domain: str, zone_id: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Domain", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.name = domain
-        self.zone_id = hosted_zone(domain, pulumi.InvokeOptions(parent=self))
+        self.zone_id = zone_id
         certificate = aws.acm.Certificate(
             "certificate",
             domain_name=domain,

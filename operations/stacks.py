@@ -112,7 +112,22 @@ class CommandLine:
         return cast("list[Mapping[str, object]]", exported["deployment"].get("resources") or [])
 
     def run(self, *arguments: str) -> None:
-        if subprocess.run(["pulumi", *arguments], cwd=self._directory, check=False).returncode != 0:
+        try:
+            running = subprocess.Popen(["pulumi", *arguments], cwd=self._directory)
+        except FileNotFoundError:
+            raise RefusedError("`pulumi` is not on PATH.") from None
+        code: int | None = None
+        interrupted = False
+        while code is None:
+            try:
+                code = running.wait()
+            except KeyboardInterrupt:
+                # The terminal has told Pulumi too, which ends what it has begun. Killed, it would leave a lock.
+                interrupted = True
+        # An interrupted `destroy` says that it has succeeded.
+        if interrupted:
+            raise RefusedError(f"`pulumi {' '.join(arguments)}` was interrupted. Run this again to go on.")
+        if code != 0:
             raise RefusedError(f"`pulumi {' '.join(arguments)}` failed, see above. What was left is as it was.")
 
     def _ask(self, *arguments: str) -> str:

@@ -79,13 +79,20 @@ def teardown(platform: str, stacks: Sequence[Stack], pulumi: Pulumi, cluster: Cl
     """
     *environments, owner = order(platform, stacks)
     for stack in filter(pulumi.exists, environments):
-        pulumi.run("destroy", "--stack", stack, "--yes", "--skip-preview")
+        _destroy(stack, pulumi)
     if not pulumi.exists(owner):
         return
     own = {f"{pulumi.outputs(owner).get('namespace', '')}/"}
     _require_nothing_hangs(owner, pulumi, cluster, own)
     pulumi.run("state", "unprotect", "--all", "--stack", owner, "--yes")
-    pulumi.run("destroy", "--stack", owner, "--yes", "--skip-preview")
+    _destroy(owner, pulumi)
+
+
+def _destroy(stack: str, pulumi: Pulumi) -> None:
+    pulumi.run("destroy", "--stack", stack, "--yes", "--skip-preview")
+    # Stopped from elsewhere, `destroy` says that it has succeeded.
+    if left := len(pulumi.resources(stack)):
+        raise RefusedError(f"{stack!r} was not destroyed to the end: {left} resources are left. Run this again.")
 
 
 def _require_nothing_hangs(owner: str, pulumi: Pulumi, cluster: Cluster, own: set[str]) -> None:

@@ -34,6 +34,8 @@ class Recorded:
     there: list[str]
     failing: str = ""
     namespace: str = ""
+    stopped: str = ""
+    """The stack whose destruction somebody stops half-way, which Pulumi takes for a success."""
     done: list[str] = field(default_factory=list[str])
 
     def exists(self, stack: str) -> bool:
@@ -42,8 +44,8 @@ class Recorded:
     def outputs(self, stack: str) -> Mapping[str, object]:  # noqa: ARG002
         return {"platform": {"kubeconfig": "{}"}, **({"namespace": self.namespace} if self.namespace else {})}
 
-    def resources(self, stack: str) -> Sequence[Mapping[str, object]]:  # noqa: ARG002
-        return []
+    def resources(self, stack: str) -> Sequence[Mapping[str, object]]:
+        return [{"type": "kubernetes:networking.k8s.io/v1:Ingress"}] if stack == self.stopped else []
 
     def run(self, *arguments: str) -> None:
         name = arguments[arguments.index("--stack") + 1]
@@ -101,6 +103,14 @@ def test_the_platform_stays_when_an_environment_cannot_be_destroyed() -> None:
     with pytest.raises(RefusedError, match="green failed"):
         teardown("platform", SHARED, pulumi, Hanging())
     assert pulumi.done == ["destroy blue"]
+
+
+@pytest.mark.trap("T32")
+def test_the_platform_stays_when_the_destruction_of_an_environment_was_stopped_half_way() -> None:
+    pulumi = Recorded(there=["platform", "green", "blue"], stopped="green")
+    with pytest.raises(RefusedError, match="'green' was not destroyed to the end: 1 resources"):
+        teardown("platform", SHARED, pulumi, Hanging())
+    assert pulumi.done == ["destroy blue", "destroy green"]
 
 
 def test_run_again_it_goes_on_where_it_was() -> None:

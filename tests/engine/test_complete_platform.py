@@ -146,6 +146,12 @@ def test_a_platform_that_fails_time_and_again_is_resumed_with_nothing_made_twice
     for fault in faults:
         empty.cloud.faults.order(fault)
     steps = [empty.up("platform")]
+    empty.create("green")
+    too_early = empty.up("green")
+    assert not too_early.succeeded
+    [message] = too_early.outcome.errors()
+    assert "it exports no platform" in message
+    assert "`pulumi up -s platform`" in message
     while not steps[-1].succeeded and len(steps) <= len(faults):
         assert any("ThrottlingException" in message for message in steps[-1].outcome.errors())
         steps.append(empty.up("platform"))

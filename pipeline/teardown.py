@@ -100,6 +100,9 @@ def _destroy(stack: str, pulumi: Pulumi, deadline: Deadline) -> None:
     if answer.code != 0:
         stopped = explain(answer, f"The destruction of {stack}")
         raise Failed(stopped.message, _LEFT) if isinstance(stopped, Failed) else stopped
+    # Stopped by somebody else, `destroy` says that it has succeeded.
+    if left := len(pulumi.resources(stack)):
+        raise Failed(f"{stack} was not destroyed to the end: {left} resources are left.", _LEFT)
 
 
 def _require_nothing_hangs(owner: str, pulumi: Pulumi) -> None:

@@ -13,6 +13,8 @@ from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime import stack as pulumi_stack
 from pulumi.runtime.proto import resource_pb2
 
+from rehearsal.cloud import functions
+from rehearsal.cloud.account import Cloud
 from rehearsal.cloud.mocks import CloudMocks
 from rehearsal.cloud.properties import (
     SECRET,
@@ -29,12 +31,8 @@ from tests.stack_files import CHECKOUT, config
 STACK: Final = "pulumi:pulumi:Stack"
 EKS_CLUSTER: Final = "eks:index:Cluster"
 
-ZONE: Final = "Z0123456789ABCDEFGHIJ"
-ANSWERS: Final[Mapping[str, Properties]] = {
-    "aws:route53/getZone:getZone": {"zoneId": ZONE, "id": ZONE},
-    "aws:lb/getHostedZoneId:getHostedZoneId": {"id": "Z35SXDOTRQ7X7K"},
-}
-"""Functions that only ask AWS for a constant."""
+ZONE: Final = f"{functions.invoke(Cloud(), 'aws:route53/getZone:getZone', {'name': 'example.org'})['zoneId']}"
+"""Hosted zone of the domain in WITH_DOMAIN."""
 
 
 @final
@@ -160,12 +158,11 @@ class _Recorder(pulumi_mocks.MockMonitor):
         self._platform = platform
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> resource_pb2.ResourceInvokeResponse:
-        found = ANSWERS.get(request.tok)
         if request.tok == "pulumi:pulumi:readStackOutputs":
             if self._platform is None:
                 raise ValueError("unknown stack")
             found = cast("Properties", {"outputs": {"platform": self._platform}})
-        if found is None:
+        else:
             found = self._cloud.invoke(request.tok, from_struct(request.args))
         return resource_pb2.ResourceInvokeResponse(**{"return": to_struct(found)})  # pyright: ignore[reportArgumentType]
 

@@ -12,12 +12,12 @@ from infra.contract import PlatformContract
 from infra.names import physical_name
 from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
-from infra.platform.domain import Domain
+from infra.platform.domain import Domain, hosted_zone
 from infra.platform.front_door import TLS_POLICY
 from infra.platform.ingress_controller import INGRESS_CLASS, IngressController, IngressControllerArgs
 from infra.platform.jenkins import Jenkins, JenkinsArgs
 from infra.platform.logging import Logging
-from infra.platform.network import Network, NetworkArgs
+from infra.platform.network import Network, NetworkArgs, available_zones
 from infra.platform.pipeline_rights import PipelineRights
 from infra.platform.pipeline_roles import PipelineRoles, PipelineRolesArgs
 from infra.platform.registry import Registry
@@ -52,20 +52,24 @@ class Platform(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         settings, stack, region = args.settings, args.stack, args.region
         platform = physical_name(PROJECT, stack, limit=LONGEST_NAME)
+        # Questions come first: what they refuse leaves nothing half-made.
+        asking = pulumi.InvokeOptions(parent=self)
+        zones = available_zones(settings.zones, asking)
+        zone_id = hosted_zone(settings.domain, asking) if settings.domain is not None else ""
         network = Network(
             "network",
             NetworkArgs(
                 name=platform,
                 region=region,
                 network=settings.network,
-                zones=settings.zones,
+                zones=zones,
                 nat_per_zone=settings.nat_per_zone,
                 registry_endpoints=settings.registry_endpoints,
             ),
             child,
         )
         registry = Registry("registry", PROJECT, child)
-        domain = Domain("domain", settings.domain, child) if settings.domain is not None else None
+        domain = Domain("domain", settings.domain, zone_id, child) if settings.domain is not None else None
         cluster = Cluster(
             "cluster",
             ClusterArgs(

@@ -6,22 +6,25 @@ import pulumi
 import pulumi_aws as aws
 
 
+class NoHostedZone(pulumi.RunError):
+    """The account has no public hosted zone for the configured domain."""
+
+
 @final
 class Domain(pulumi.ComponentResource):
-    """A certificate for a domain and the names below it. The hosted zone exists already: whoever registers a domain in
-    Route 53 has one, and one that no registrar points to would make the certificate wait for ever."""
+    """A certificate for a domain and the names below it. The hosted zone exists already (see `hosted_zone`): whoever
+    registers a domain in Route 53 has one, and one that no registrar points to would make the certificate wait for
+    ever."""
 
     name: str
     zone_id: str
     certificate_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, domain: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, domain: str, zone_id: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Domain", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.name = domain
-        self.zone_id = aws.route53.get_zone(
-            name=domain, private_zone=False, opts=pulumi.InvokeOptions(parent=self)
-        ).zone_id
+        self.zone_id = zone_id
         certificate = aws.acm.Certificate(
             "certificate",
             domain_name=domain,
@@ -63,6 +66,24 @@ class Domain(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def hosted_zone(domain: str, opts: pulumi.InvokeOptions) -> str:
+    """Id of the public hosted zone of a domain.
+
+    Raises:
+        NoHostedZone: there is none, or several.
+    """
+    try:
+        return aws.route53.get_zone(name=domain, private_zone=False, opts=opts).zone_id
+    except Exception as error:  # noqa: BLE001 - the SDK raises nothing more precise
+        said = str(error).rpartition("returned an error: ")[2].strip()
+        raise NoHostedZone(
+            f"smallcase:domain is {domain!r}, for which Route 53 names no hosted zone ({said}). `aws route53 "
+            "list-hosted-zones` shows the account's; make one with `aws route53 create-hosted-zone --name "
+            f"{domain} --caller-reference 1` and have the registrar point to its name servers, or do without: "
+            f"`pulumi config rm smallcase:domain -s {pulumi.get_stack()}`."
+        ) from None
 
 
 def _known(value: str | None) -> str:

@@ -1,5 +1,6 @@
 """The VPC: public subnets for load balancers and the Jenkins controller, private ones for pods, the way out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final, final
@@ -20,12 +21,13 @@ ANYWHERE: Final = "0.0.0.0/0"
 @final
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """A VPC over `zones` availability zones."""
+    """A VPC over some availability zones."""
 
     name: str
     region: str
     network: IPv4Network
-    zones: int
+    zones: Sequence[str]
+    """Names, see `available_zones`."""
     nat_per_zone: bool
     """A NAT gateway in each zone, or one for all."""
     registry_endpoints: bool
@@ -49,8 +51,7 @@ class Network(pulumi.ComponentResource):
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Network", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        zones = available_zones(args.zones, pulumi.InvokeOptions(parent=self))
-        self.first_zone = zones[0]
+        self.first_zone = args.zones[0]
         vpc = aws.ec2.Vpc(
             "vpc",
             cidr_block=str(args.network),
@@ -76,7 +77,8 @@ class Network(pulumi.ComponentResource):
         self.private_subnet_ids = []
         private_routes: list[aws.ec2.RouteTable] = []
         gateways: list[aws.ec2.NatGateway] = []
-        for index, (zone, addresses) in enumerate(zip(zones, divide(args.network, args.zones), strict=True)):
+        shares = divide(args.network, len(args.zones))
+        for index, (zone, addresses) in enumerate(zip(args.zones, shares, strict=True)):
             public = self._subnet(f"public-{index}", vpc, zone, addresses.public, "kubernetes.io/role/elb")
             private = self._subnet(f"private-{index}", vpc, zone, addresses.private, "kubernetes.io/role/internal-elb")
             if args.nat_per_zone or not gateways:

@@ -18,7 +18,7 @@ from rehearsal.bench import figures, load, memory
 from rehearsal.bench.command import running
 from rehearsal.bench.figures import Aim, Machine, Row, Section, Series
 from rehearsal.bench.manifests import copies, leave_at_once, namespace_object, set_image, with_pods
-from rehearsal.bench.trial import MODEL, NAME, Trial, namespace, trial
+from rehearsal.bench.trial import MODEL, NAME, PLATFORM, Trial, namespace, trial
 from rehearsal.cluster import Standing
 from rehearsal.load_balancer.objects import Json
 from rehearsal.load_balancer.targets import LATE
@@ -115,28 +115,25 @@ class Measurements:
 
     def _preview(self) -> Section:
         environment: list[float] = []
+        platform: list[float] = []
         empty: list[float] = []
         with self._progress.step("previews without changes"):
             for _ in range(2 * self._runs + 1):
                 environment.append(self._preview_once())
+                platform.append(self._trial.preview_unchanged(PLATFORM).seconds)
                 empty.append(self._trial.preview_empty().seconds)
-        nothing = _seconds(empty)
-        among = self._preview_among()
-        few = among[EXTRA[0]]
         return Section(
             title="Preview without changes",
-            text=f"`pulumi preview` of an environment with the settings of `{MODEL}`, and of `import pulumi`, in turn. "
+            text=f"`pulumi preview` of an environment with the settings of `{MODEL}`, of the stack "
+            f"`{PLATFORM}`, which has all that the environments share, and of `import pulumi`, in turn. "
             "The environments that are there besides have a namespace, a Service, an Ingress and a Deployment "
             "without pods; with one of them it was measured both before and after the others.",
-            rows=[
-                Row(what="an empty program", series=nothing),
-                Row(what="an environment", series=_seconds(environment), against=nothing, aim=Aim(goal=3, floor=4)),
-                Row(what=f"an environment beside {EXTRA[0]} more", series=few),
-                *(
-                    Row(what=f"an environment beside {count} more", series=among[count], against=few, aim=Aim(goal=1.1))
-                    for count in EXTRA[1:]
-                ),
-            ],
+            rows=preview_rows(
+                empty=_seconds(empty),
+                environment=_seconds(environment),
+                platform=_seconds(platform),
+                among=self._preview_among(),
+            ),
         )
 
     def _preview_among(self) -> Mapping[int, Series]:
@@ -339,6 +336,24 @@ class Measurements:
                 for part, values in sorted(parts.items())
             ],
         )
+
+
+def preview_rows(*, empty: Series, environment: Series, platform: Series, among: Mapping[int, Series]) -> list[Row]:
+    """What previews are held to: a program that does nothing, and an environment that is nearly alone.
+
+    `among` has the environment beside as many others as EXTRA says.
+    """
+    few = among[EXTRA[0]]
+    return [
+        Row(what="an empty program", series=empty),
+        Row(what="an environment", series=environment, against=empty, aim=Aim(goal=3, floor=4)),
+        Row(what="the platform", series=platform, against=empty, aim=Aim(goal=5, floor=6)),
+        Row(what=f"an environment beside {EXTRA[0]} more", series=few),
+        *(
+            Row(what=f"an environment beside {count} more", series=among[count], against=few, aim=Aim(goal=1.1))
+            for count in EXTRA[1:]
+        ),
+    ]
 
 
 def _seconds(values: Sequence[float]) -> Series:

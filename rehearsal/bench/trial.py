@@ -29,6 +29,8 @@ NAME: Final = "bench"
 """What the name of every stack of the bench begins with, and, behind `smallcase-`, that of every namespace."""
 MODEL: Final = "green"
 """The stack whose settings the bench's environments have."""
+PLATFORM: Final = "platform"
+"""The stack that owns the platform. It is previewed, and never changed."""
 EMPTY: Final = "empty"
 """Project and stack of the program that does nothing."""
 KINDS: Final = "service,ingress,deployment"
@@ -227,11 +229,9 @@ def check(checkout: Path) -> None:
             f"The stack {taken[0]!r} has a name that the bench gives to its own and removes.",
             f"Give it one that does not begin with {NAME!r}.",
         )
-    if MODEL not in declared:
-        raise RehearsalError(
-            f"There is no {stack_file(MODEL)}, whose settings the bench's environments have.",
-            "Measure a checkout that has one.",
-        )
+    for stack, why in ((MODEL, "whose settings the bench's environments have"), (PLATFORM, "which is measured")):
+        if stack not in declared:
+            raise RehearsalError(f"There is no {stack_file(stack)}, {why}.", "Measure a checkout that has one.")
 
 
 @contextmanager

@@ -214,7 +214,7 @@ class Cloud:
             return Difference(
                 kinds=kinds | images.difference(new, outputs, self.settings.directory), replaces=frozenset()
             )
-        immutable = kubernetes_objects.replaces(type) if type.startswith("kubernetes:") else kind_of(type).replaces
+        immutable = kubernetes_objects.replaces(type) if type.startswith("kubernetes:") else rules.replaces(type, new)
         return Difference(
             kinds=kinds,
             replaces=frozenset(

@@ -198,6 +198,18 @@ def _addon_version(cloud: "Cloud", arguments: Properties) -> Properties:
     return {**arguments, "id": arguments.get("addonName"), "version": f"v{kubernetes}.0-eksbuild.1"}
 
 
+def _zone(cloud: "Cloud", arguments: Properties) -> Properties:
+    """A hosted zone that the account has had since its domain was registered."""
+    name = _text(arguments.get("name"))
+    id = f"Z{hashlib.sha256(name.encode()).hexdigest()[:20].upper()}"
+    return {"id": id, "zoneId": id, "arn": f"arn:aws:route53:::hostedzone/{id}", "privateZone": False}
+
+
+def _load_balancer_zone(cloud: "Cloud", arguments: Properties) -> Properties:
+    # Of us-east-1: https://docs.aws.amazon.com/general/latest/gr/elb.html
+    return {"id": "Z35SXDOTRQ7X7K"}
+
+
 FUNCTIONS: Final[Mapping[str, Callable[["Cloud", Properties], Properties]]] = {
     "aws:ec2/getAmi:getAmi": _image,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
@@ -209,6 +221,8 @@ FUNCTIONS: Final[Mapping[str, Callable[["Cloud", Properties], Properties]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:index/getPartition:getPartition": _partition,
     "aws:index/getRegion:getRegion": _region,
+    "aws:lb/getHostedZoneId:getHostedZoneId": _load_balancer_zone,
+    "aws:route53/getZone:getZone": _zone,
     "aws:ssm/getParameter:getParameter": _parameter,
 }
 

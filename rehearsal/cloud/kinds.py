@@ -186,6 +186,29 @@ KINDS: Final[Mapping[str, Kind]] = {
     "aws:ec2/flowLog:FlowLog": _ec2(
         "VpcFlowLog", "fl", "vpcId", "subnetId", "trafficType", "logDestination", "iamRoleArn"
     ),
+    # Without rules of its own it is AWS's, which the VPC brings.
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Kind(
+        service="EC2",
+        operation="DefaultSecurityGroup",
+        id="sg-{hex}",
+        arn=_EC2_ARN + "security-group/{id}",
+        replaces=_replaces("vpcId"),
+        computed={"ownerId": "{account}", "name": "default", "description": "default VPC security group"},
+    ),
+    "aws:ec2/networkInterface:NetworkInterface": _ec2(
+        "NetworkInterface",
+        "eni",
+        "subnetId",
+        "interfaceType",
+        computed={
+            "privateIp": "10.0.0.{octet}",
+            "privateIps": ["10.0.0.{octet}"],
+            "privateDnsName": "ip-10-0-0-{octet}.ec2.internal",
+            "macAddress": "02:00:00:00:00:01",
+            "interfaceType": "interface",
+            "sourceDestCheck": True,
+        },
+    ),
     "aws:ec2/instance:Instance": _ec2(
         "Instance",
         "i",
@@ -194,7 +217,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "availabilityZone",
         "associatePublicIpAddress",
         "keyName",
-        "userDataReplaceOnChange",
+        "primaryNetworkInterface",
         computed={
             "instanceState": "running",
             "privateIp": "10.0.1.{octet}",
@@ -422,6 +445,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         arn="arn:aws:elasticloadbalancing:{region}:{account}:listener-rule/app/{hex}",
         replaces=_replaces("listenerArn"),
     ),
+    "aws:lb/targetGroupAttachment:TargetGroupAttachment": _link(
+        "Elastic Load Balancing v2",
+        "Targets",
+        "{inputs[targetGroupArn]}-{hex}",
+        "targetGroupArn",
+        "targetId",
+        "port",
+    ),
     "aws:s3/bucket:Bucket": Kind(
         service="S3",
         operation="Bucket",
@@ -524,6 +555,23 @@ KINDS: Final[Mapping[str, Kind]] = {
         longest=256,
         replaces=_replaces("name", "namePrefix", "fifoTopic"),
         computed={"owner": "{account}"},
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": _link(
+        "SNS",
+        "Subscription",
+        "{inputs[topic]}:{uuid}",
+        "topic",
+        "protocol",
+        "endpoint",
+        computed={"arn": "{inputs[topic]}:{uuid}", "pendingConfirmation": True, "ownerId": "{account}"},
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
+        service="CloudWatch",
+        operation="MetricAlarm",
+        id="{name}",
+        arn="arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+        named="name",
+        replaces=_replaces("name"),
     ),
 }
 

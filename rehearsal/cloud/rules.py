@@ -9,6 +9,7 @@ settings.
 # The protocol gives every method its request and context, the table gives every function the account.
 # ruff: noqa: ARG001
 
+import base64
 import ipaddress
 import json
 import re
@@ -23,7 +24,7 @@ from rehearsal.cloud.resource import Resource
 if TYPE_CHECKING:
     from rehearsal.cloud.account import Cloud
 
-_EC2_ID: Final = re.compile(r"(vpc|subnet|igw|nat|rtb|eipalloc|vol|i|sg)-[0-9a-f]{17}")
+_EC2_ID: Final = re.compile(r"(vpc|subnet|igw|nat|rtb|eipalloc|eni|vol|i|sg)-[0-9a-f]{17}")
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 _NOT_FOUND: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -41,6 +42,11 @@ _NOT_FOUND: Final[Mapping[str, tuple[str, str, str]]] = {
         "InvalidAllocationID.NotFound",
         "The allocation ID '{id}' does not exist",
     ),
+    "eni": (
+        "aws:ec2/networkInterface:NetworkInterface",
+        "InvalidNetworkInterfaceID.NotFound",
+        "The networkInterface ID '{id}' does not exist",
+    ),
     "vol": ("aws:ebs/volume:Volume", "InvalidVolume.NotFound", "The volume '{id}' does not exist."),
     "i": ("aws:ec2/instance:Instance", "InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist"),
     "sg": ("aws:ec2/securityGroup:SecurityGroup", "InvalidGroup.NotFound", "The security group '{id}' does not exist"),
@@ -51,10 +57,13 @@ _SUBNET: Final = "aws:ec2/subnet:Subnet"
 _NAT: Final = "aws:ec2/natGateway:NatGateway"
 _CLUSTER: Final = "aws:eks/cluster:Cluster"
 _ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
+_INSTANCE: Final = "aws:ec2/instance:Instance"
+_INTERFACE: Final = "aws:ec2/networkInterface:NetworkInterface"
 _SUBNET_USERS: Final = (
     _NAT,
     _CLUSTER,
-    "aws:ec2/instance:Instance",
+    _INSTANCE,
+    _INTERFACE,
     "aws:ec2/vpcEndpoint:VpcEndpoint",
     "aws:lb/loadBalancer:LoadBalancer",
 )
@@ -97,6 +106,7 @@ _HELD_BY: Final[Mapping[str, tuple[tuple[tuple[str, ...], str, str], ...]]] = {
             "The routeTable '{id}' has dependencies and cannot be deleted.",
         ),
     ),
+    _INTERFACE: (((_INSTANCE,), "InvalidNetworkInterface.InUse", "Interface {id} is in use."),),
     "aws:ec2/eip:Eip": (((_NAT,), "InvalidIPAddress.InUse", "Address {id} is in use."),),
     "aws:ebs/volume:Volume": (
         (("aws:ec2/volumeAttachment:VolumeAttachment",), "VolumeInUse", "Volume {id} is currently attached"),
@@ -208,8 +218,12 @@ def _check_route(cloud: "Cloud", inputs: Properties) -> None:
 
 def _check_instance(cloud: "Cloud", inputs: Properties) -> None:
     # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: 16 KB before encoding.
-    if len(_text(inputs, "userData").encode()) > 16384:
+    packed = base64.b64decode(_text(inputs, "userDataBase64"))
+    if max(len(_text(inputs, "userData").encode()), len(packed)) > 16384:
         raise ApiError("EC2", "RunInstances", "InvalidParameterValue", "User data is limited to 16384 bytes")
+    interface = _text(_object(inputs, "primaryNetworkInterface"), "networkInterfaceId")
+    if interface and any(_holds_text(other, interface) for other in cloud.of(_INSTANCE)):
+        raise ApiError("EC2", "RunInstances", "InvalidNetworkInterface.InUse", f"Interface {interface} is in use.")
 
 
 def _check_policy_text(operation: str, document: str, limit: int, limit_text: str) -> None:
@@ -361,7 +375,7 @@ _CHECKS: Final[Mapping[str, Callable[["Cloud", Properties], None]]] = {
     _SUBNET: _check_subnet,
     "aws:ec2/securityGroup:SecurityGroup": _check_security_group,
     "aws:ec2/route:Route": _check_route,
-    "aws:ec2/instance:Instance": _check_instance,
+    _INSTANCE: _check_instance,
     "aws:iam/role:Role": _check_role,
     "aws:iam/policy:Policy": _check_policy,
     "aws:iam/rolePolicy:RolePolicy": _check_role_policy,
@@ -420,7 +434,11 @@ def check_update(cloud: "Cloud", type: str, inputs: Properties) -> None:
 def _holds(holder: Resource, held: Resource) -> bool:
     if holder.type in _GROUP_RULES and holder.text("securityGroupId") == held.id:
         return False  # A group's own rules go with it.
-    return any(text in (held.id, held.text("arn")) for text in strings_in(holder.inputs))
+    return _holds_text(holder, held.id) or _holds_text(holder, held.text("arn"))
+
+
+def _holds_text(holder: Resource, id: str) -> bool:
+    return id in strings_in(holder.inputs)
 
 
 def check_delete(cloud: "Cloud", resource: Resource) -> None:
@@ -512,6 +530,14 @@ def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
                     f"The image tag '{name}' already exists in the '{repository.id}' repository "
                     "and cannot be overwritten because the tag is immutable.",
                 )
+
+
+def replaces(type: str, inputs: Properties) -> frozenset[str]:
+    """Inputs that, as the others are, AWS or its provider cannot change in place."""
+    # https://www.pulumi.com/registry/packages/aws/api-docs/ec2/instance/#userdatareplaceonchange_python
+    if type == _INSTANCE and inputs.get("userDataReplaceOnChange"):
+        return kind_of(type).replaces | {"userData", "userDataBase64"}
+    return kind_of(type).replaces
 
 
 def derived(cloud: "Cloud", type: str, inputs: Properties) -> Properties:

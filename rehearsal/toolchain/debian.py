@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +37,22 @@ def debian_programs(progress: Progress) -> Path:
     Packages that are not installed are downloaded with the dependencies this machine lacks and unpacked. A machine
     without apt has to have the programs on PATH; RehearsalError lists those it lacks.
     """
-    packages = sorted({*PROGRAMS.values(), CNI_PACKAGE})
-    apt = shutil.which("apt-get") and shutil.which("dpkg-deb")
+    return _unpacked(sorted({*PROGRAMS.values(), CNI_PACKAGE}), CNI_PLUGINS, _link, progress)
+
+
+def cloud_init(progress: Progress) -> Path:
+    """The program `cloud-init`, to ask it what it thinks of user data. Installed, it would run at the next boot.
+
+    Raises RehearsalError on a machine that has neither apt nor the program.
+    """
+    return _unpacked(["cloud-init"], (), _link_cloud_init, progress) / "bin" / "cloud-init"
+
+
+def _unpacked(
+    packages: Sequence[str], plugins: Sequence[str], link: Callable[[Path, Path], None], progress: Progress
+) -> Path:
+    """A directory with the packages under `root/`, finished by `link`, which is given both."""
+    apt = _has_apt()
 
     def make(directory: Path) -> None:
         root = directory / "root"
@@ -48,14 +62,18 @@ def debian_programs(progress: Progress) -> Path:
                 for archive in _download(packages, directory):
                     subprocess.run(["dpkg-deb", "-x", archive, root], check=True, capture_output=True)
             shutil.rmtree(directory / "archives", ignore_errors=True)
-        _link(directory, root)
+        link(directory, root)
 
     system = (
         subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False) if apt else None
     )
     release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
-    key = hashlib.sha256(repr((packages, CNI_PLUGINS, release, system and system.stdout)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((packages, plugins, release, system and system.stdout)).encode()).hexdigest()[:16]
     return cached_directory(f"debian/{key}", make)
+
+
+def _has_apt() -> bool:
+    return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
 
 
 def _download(packages: Sequence[str], directory: Path) -> list[Path]:
@@ -96,7 +114,7 @@ def _link(directory: Path, root: Path) -> None:
     """Fill `bin/` and `cni/` from the unpacked packages, or from the machine where the package is installed."""
     (directory / "bin").mkdir()
     (directory / "cni").mkdir()
-    final_root = directory.with_name(directory.name.removeprefix(".").removesuffix(".unfinished")) / "root"
+    final_root = _final(directory) / "root"
     libraries = sorted({path.parent for path in root.rglob("*.so.*")})
     missing: list[str] = []
     for program, package in PROGRAMS.items():
@@ -133,6 +151,34 @@ def _link(directory: Path, root: Path) -> None:
             f"This machine lacks {', '.join(missing)}, and has no apt to get them with.",
             "Install them with the machine's package manager, so that they are on PATH, and try again.",
         )
+
+
+def _link_cloud_init(directory: Path, root: Path) -> None:
+    (directory / "bin").mkdir()
+    program = directory / "bin" / "cloud-init"
+    modules = Path("usr/lib/python3/dist-packages")
+    if (root / modules / "cloudinit").is_dir():
+        python = "usr/bin/python3"
+        interpreter = _final(directory) / "root" / python if (root / python).exists() else Path("/") / python
+        program.write_text(
+            "#!/bin/sh\n"
+            f"PYTHONPATH='{_final(directory) / 'root' / modules}'\n"
+            "export PYTHONPATH\n"
+            f"exec '{interpreter}' -m cloudinit.cmd.main \"$@\"\n"
+        )
+        program.chmod(0o755)
+    elif installed := shutil.which("cloud-init"):
+        program.symlink_to(installed)
+    else:
+        raise RehearsalError(
+            "This machine lacks cloud-init, and has no apt to get it with.",
+            "Install it with the machine's package manager, so that it is on PATH, and try again.",
+        )
+
+
+def _final(directory: Path) -> Path:
+    """What a directory of the cache is called once it is complete."""
+    return directory.with_name(directory.name.removeprefix(".").removesuffix(".unfinished"))
 
 
 def _is_dynamic(program: Path) -> bool:

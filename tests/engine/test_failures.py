@@ -83,12 +83,19 @@ def test_a_new_environment_whose_image_fails_has_no_pods_and_is_finished_by_the_
     assert (DEPLOYMENT, "smallcase-develop/smallcase") in finished.after
 
 
-def test_a_half_made_platform_is_finished_by_the_next_up(live: World) -> None:
+def test_a_half_changed_platform_still_carries_its_environments_and_is_finished_by_the_next_up(live: World) -> None:
+    """What a failed `up` shows as removed outputs is still in the state."""
+    offered = live.harness.outputs("platform")
     live.cloud.faults.throttle("aws:ec2/natGateway:NatGateway", times=1)
     with live.settings("platform", {"smallcase:natGateways": "per-zone"}):
-        failed, finished = live.up("platform"), live.up("platform")
+        failed = live.up("platform")
+        meanwhile = live.up("green", "--expect-no-changes")
+        kept = live.harness.outputs("platform")
+        finished = live.up("platform")
     assert not failed.succeeded
     assert "ThrottlingException" in failed.outcome.output
+    assert kept == offered
+    assert meanwhile.succeeded, meanwhile.outcome.output
     assert finished.succeeded, finished.outcome.output
 
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rehearsal.cloud.faults import Fault
 from tests.pipeline.live import DEPLOYMENT, IMAGE, Live, git, wait_until
 
@@ -79,6 +81,17 @@ def test_a_deployment_does_what_was_planned_and_says_it_line_by_line(live: Live)
     assert live.locks() == []
 
 
+@pytest.mark.trap("T58")
+def test_a_deployment_writes_into_no_file_that_is_tracked(live: Live) -> None:
+    """`stack init` and `-c` do."""
+    planned_change(live)
+    files = {path: path.read_bytes() for path in live.harness.project.glob("Pulumi*.yaml")}
+    assert live.deploy().code == 0
+    assert live.verb("drift").code == 0
+    assert {path: path.read_bytes() for path in live.harness.project.glob("Pulumi*.yaml")} == files
+    assert git(live.checkout, "status", "--porcelain", "--untracked-files=no") == ""
+
+
 def test_a_deployment_without_a_plan_is_refused(live: Live) -> None:
     ran = live.verb("deploy")
     assert ran.code == 3
@@ -95,6 +108,7 @@ def test_a_plan_that_is_not_there_or_no_plan_is_wrong_use(live: Live) -> None:
         assert "preview --save-plan" in ran.stderr
 
 
+@pytest.mark.trap("T56")
 def test_the_plan_of_another_commit_is_refused(live: Live) -> None:
     live.plan()
     live.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
@@ -110,6 +124,7 @@ def test_the_plan_of_another_stack_is_refused(live: Live) -> None:
     assert "is of the stack develop, not green" in ran.stderr
 
 
+@pytest.mark.trap("T56")
 def test_what_was_not_planned_is_not_done(live: Live) -> None:
     live.plan()
     live.configure(replicas=3)
@@ -181,6 +196,7 @@ def test_a_cluster_that_does_not_answer_hides_nothing_of_what_failed(live: Live)
     assert "The pods could not be asked: The connection to the server was refused" in ran.stderr
 
 
+@pytest.mark.trap("T55")
 def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(live: Live) -> None:
     planned_change(live)
     slowly(live, 8)
@@ -192,6 +208,7 @@ def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(live: Li
     assert live.locks() == []
 
 
+@pytest.mark.trap("T55")
 def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(live: Live) -> None:
     running = under_way(live)
     running.send_signal(signal.SIGTERM)
@@ -236,6 +253,7 @@ def test_an_interrupt_before_pulumi_listens_is_not_lost(live: Live) -> None:
     assert live.locks() == []
 
 
+@pytest.mark.trap("T55")
 def test_the_lock_of_a_killed_pulumi_is_taken_away_and_the_next_run_does_the_rest(live: Live) -> None:
     running = under_way(live)
     os.kill(pulumi_of(live), signal.SIGKILL)

@@ -1,3 +1,5 @@
+import pytest
+
 from rehearsal.cloud.faults import Fault
 from tests.pipeline.live import DEPLOYMENT, Live, git
 
@@ -11,6 +13,7 @@ def test_a_cloud_that_matches_says_so_and_leaves_the_report(live: Live) -> None:
     assert live.report("drift.md") == ran.stdout
 
 
+@pytest.mark.trap("T57")
 def test_what_somebody_deleted_or_changed_by_hand_is_drift_with_a_table(live: Live) -> None:
     (deployment,) = live.cloud.of(DEPLOYMENT)
     live.cloud.delete(deployment.type, deployment.id)

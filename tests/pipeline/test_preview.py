@@ -35,6 +35,7 @@ def test_a_pull_request_previews_the_stack_of_its_target(live: Live) -> None:
     assert "`develop` (branch develop)" in live.report("preview.md")
 
 
+@pytest.mark.trap("T56")
 def test_a_pull_request_makes_no_plan(live: Live) -> None:
     ran = live.verb("preview", "--save-plan", "plan.json", CHANGE_ID="7", CHANGE_BRANCH="f", CHANGE_TARGET="develop")
     assert ran.code == 3

@@ -20,7 +20,7 @@ SHARED: Mapping[str, Config] = {
 WHOLE: Mapping[str, Config] = {"green": {"smallcase:platform": "self"}, "blue": {"smallcase:platform": "green"}}
 
 PULUMI = """#!/usr/bin/env python3
-# A state with some stacks, which notes what is done to it; destroying one may be made to fail.
+# A state with some stacks, which notes what is done to it; destroying one may be made to fail, or to stop half-way.
 import json, sys
 from pathlib import Path
 here = Path(__file__).parent
@@ -32,6 +32,9 @@ elif sys.argv[1:3] == ["stack", "output"]:
     print(json.dumps(state["outputs"]))
 elif sys.argv[1] == "destroy" and stack == state["failing"]:
     sys.exit("error: " + stack + " cannot be destroyed")
+elif sys.argv[1:3] == ["stack", "export"]:
+    left = [{"type": "kubernetes:networking.k8s.io/v1:Ingress"}] if stack == state["stopped"] else []
+    print(json.dumps({"deployment": {"resources": left}}))
 else:
     with (here / "done").open("a") as done:
         print(sys.argv[1], stack, file=done)
@@ -64,12 +67,18 @@ def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> Tear
         *,
         stacks: Sequence[str],
         failing: str = "",
+        stopped: str = "",
         namespace: str = "",
         cluster: bool = True,
         left: Mapping[str, Sequence[str]] | None = None,
     ) -> tuple[Ran, list[str]]:
         contract = {"platform": {"kubeconfig": "{}"}} if cluster else {}
-        state = {"stacks": stacks, "failing": failing, "outputs": {**contract, "namespace": namespace}}
+        state = {
+            "stacks": stacks,
+            "failing": failing,
+            "stopped": stopped,
+            "outputs": {**contract, "namespace": namespace},
+        }
         (programs / "state.json").write_text(json.dumps(state))
         for kind, names in (left or {}).items():
             objects = [{"metadata": dict(zip(("namespace", "name"), name.split("/"), strict=True))} for name in names]
@@ -130,6 +139,14 @@ def test_the_platform_stays_when_an_environment_cannot_be_destroyed(tear_down: T
     assert ran.code == 1
     assert "green cannot be destroyed" in ran.stderr
     assert done == ["destroy blue"]
+
+
+@pytest.mark.trap("T32")
+def test_the_platform_stays_when_the_destruction_of_an_environment_was_stopped_half_way(tear_down: TearDown) -> None:
+    ran, done = tear_down(stacks=["platform", "green", "blue"], stopped="green")
+    assert ran.code == 1
+    assert "green was not destroyed to the end: 1 resources are left." in ran.stderr
+    assert done == ["destroy blue", "destroy green"]
 
 
 def test_run_again_it_goes_on_where_it_was(tear_down: TearDown) -> None:

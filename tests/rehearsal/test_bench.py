@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rehearsal.__main__ import main
-from rehearsal.bench import figures, load, memory, trial
+from rehearsal.bench import figures, load, measures, memory, trial
 from rehearsal.bench.command import run, running
 from rehearsal.bench.figures import Aim, Machine, Row, Section, Series, Verdict
 from rehearsal.bench.manifests import as_list, copies, leave_at_once, namespace_object, set_image, with_pods
@@ -243,17 +243,33 @@ def test_an_interrupted_bench_interrupts_its_command_and_waits_for_it(tmp_path: 
 
 
 def test_a_checkout_is_refused_that_has_a_stack_the_bench_would_remove(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.green.yaml").touch()
+    for stack in ("green", "platform"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
     trial.check(tmp_path)
     (tmp_path / "Pulumi.bench-of-mine.yaml").touch()
     with pytest.raises(RehearsalError, match="bench-of-mine"):
         trial.check(tmp_path)
 
 
-def test_a_checkout_is_refused_that_lacks_the_stack_whose_settings_are_measured(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.blue.yaml").touch()
-    with pytest.raises(RehearsalError, match=r"Pulumi\.green\.yaml"):
+@pytest.mark.parametrize(("there", "missing"), [("platform", "green"), ("green", "platform")])
+def test_a_checkout_is_refused_that_lacks_a_stack_that_is_measured(tmp_path: Path, there: str, missing: str) -> None:
+    (tmp_path / f"Pulumi.{there}.yaml").touch()
+    with pytest.raises(RehearsalError, match=rf"no Pulumi\.{missing}\.yaml"):
         trial.check(tmp_path)
+
+
+def test_the_previews_of_an_environment_and_of_the_platform_are_held_to_an_empty_program() -> None:
+    among = {count: seconds(2.0) for count in measures.EXTRA}
+    rows = {
+        row.what: row
+        for row in measures.preview_rows(
+            empty=seconds(1.0), environment=seconds(3.0), platform=seconds(5.5), among=among
+        )
+    }
+    assert (rows["the platform"].ratio, rows["the platform"].verdict) == (5.5, Verdict.FLOOR)
+    assert (rows["an environment"].ratio, rows["an environment"].verdict) == (3.0, Verdict.GOAL)
+    crowded = [row for row in rows.values() if row.against is among[measures.EXTRA[0]]]
+    assert len(crowded) == len(measures.EXTRA) - 1
 
 
 @pytest.mark.parametrize("runs", ["0", "-1", "many"])

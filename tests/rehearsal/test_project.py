@@ -53,6 +53,7 @@ def test_each_stack_gets_the_overlay_of_the_layers_it_owns(checkout: Path, tmp_p
     }
 
 
+@pytest.mark.trap("T58")
 def test_the_checkout_is_left_as_it_was(checkout: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in checkout.iterdir() if path.is_file()}
     project.generate(checkout, tmp_path / "project", OVERLAY)

@@ -1,13 +1,12 @@
 """The pipeline's verbs, one a stage of the Jenkinsfile. They run the same on a laptop, from the root of a clone."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Mapping, Sequence
-from types import FrameType
 from typing import Final, Protocol, TextIO
 
 from pipeline import checks, deploy, drift, flow, preview, release, teardown, verify
+from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped
 
 EXIT_CODES: Final = """\
@@ -69,22 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.verb}: interrupted.", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-def interrupt_once() -> None:
-    """Take SIGTERM, which is what Jenkins sends, for Ctrl-C, and only the first of either: a second one would cut off
-    the wait for Pulumi, which then leaves the stack locked."""
-    asked = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            return
-        asked = True
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 if __name__ == "__main__":

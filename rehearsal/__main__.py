@@ -2,15 +2,15 @@
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console
 
-from rehearsal import cluster, rehearse
+from pipeline.interruption import interrupt_once
+from rehearsal import cluster, places, rehearse
+from rehearsal.interactive import shell_command
 from rehearsal.progress import Progress, exit_code
 
 
@@ -41,12 +41,12 @@ def up(progress: Progress, _: argparse.Namespace) -> None:
 
 def down(progress: Progress, _: argparse.Namespace) -> None:
     """Remove every trace of the rehearsal; what was built for the next one stays in the cache."""
-    cluster.stop(progress)
+    rehearse.down(progress)
 
 
 def clean(progress: Progress, _: argparse.Namespace) -> None:
     """Remove the rehearsal, and what was built and kept for the next one."""
-    cluster.stop(progress)
+    rehearse.down(progress)
     cluster.empty_cache(progress)
 
 
@@ -55,23 +55,23 @@ def status(progress: Progress, _: argparse.Namespace) -> None:
     rehearse.table(rehearse.look(progress), Console())
 
 
-def shell(progress: Progress, parsed: argparse.Namespace) -> int:
+def shell(progress: Progress, parsed: argparse.Namespace) -> NoReturn:
     """A shell in which plain `pulumi` and `kubectl` work on the rehearsal."""
-    variables = {**rehearse.running(progress).variables}
-    command: list[str] = parsed.command or [os.environ.get("SHELL", "/bin/sh")]
-    if not parsed.command:
+    variables = rehearse.running(progress).variables
+    command: list[str] = parsed.command
+    if not command:
+        command, variables = shell_command(os.environ.get("SHELL", "/bin/sh"), variables, places.state_directory())
         progress.note(
             "In the rehearsal: `pulumi preview -s green`, `pulumi up -s green`, `kubectl get pods -A`, `exit`."
         )
-    return subprocess.run(command, env=variables, cwd=rehearse.project_directory(), check=False).returncode
+    os.chdir(rehearse.project_directory())
+    os.execvpe(command[0], command, variables)  # noqa: S606 - the user's own command
 
 
 def bench(progress: Progress, parsed: argparse.Namespace) -> None:
     """Measure the program on a rehearsal that runs, and write docs/figures.md; takes about ten minutes."""
     from rehearsal.bench import bench as measure
 
-    # Ended from outside, it tidies up as it does after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     measure(progress, rehearse.running(progress), cluster.CHECKOUT, runs=parsed.runs, seed_recipe=not parsed.quick)
 
 
@@ -91,4 +91,5 @@ COMMANDS: Final[Mapping[str, Callable[[Progress, argparse.Namespace], int | None
 }
 
 if __name__ == "__main__":
+    interrupt_once()
     sys.exit(main())

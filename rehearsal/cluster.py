@@ -42,6 +42,8 @@ def start(progress: Progress) -> Standing:
     Raises:
         RehearsalError: the machine lacks something, something is taken, or a process does not come up.
     """
+    # Before anything is fetched or built, which may take a quarter of an hour.
+    node.check()
     pulumi = ensure_pulumi(progress)
     running = node.start(ensure_rehearsal_tools(progress), progress)
     files = running.files

@@ -1,5 +1,6 @@
 """Progress on the terminal and errors without a stack trace, the same for every part of the rehearsal."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -89,6 +90,17 @@ def exit_code(progress: Progress, command: Callable[[], int | None]) -> int:
     except Stopped as stopped:
         progress.failure(stopped)
         return stopped.code
+    except (OSError, subprocess.SubprocessError) as error:
+        # Of this machine: a full disk, a file that may not be read, a program that fails.
+        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+        detail = said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+        progress.failure(
+            RehearsalError(
+                "\n".join([f"{type(error).__name__}: {error}", *detail.strip().splitlines()[-10:]]),
+                "Mend that on this machine and run the same command again: it goes on from where it was.",
+            )
+        )
+        return 1
     except KeyboardInterrupt:
-        progress.note("interrupted")
+        progress.note("interrupted; the same command goes on from here")
         return INTERRUPTED

@@ -6,7 +6,7 @@ Environments are deployed by the pipeline's own verbs, with the rights that Jenk
 
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -22,7 +22,7 @@ from pipeline.outcomes import Failed
 from pipeline.preview import preview
 from pipeline.pulumi import Pulumi, explain
 from pipeline.verify import Seen, verify
-from rehearsal import cluster, places, project
+from rehearsal import cluster, node, places, project
 from rehearsal.node.certificates import DEPLOY
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively
@@ -52,9 +52,19 @@ def up(progress: Progress, checkout: Path = CHECKOUT) -> list[Live]:
     Raises:
         Stopped: something is missing, taken or failed; what ran before still runs.
     """
-    # Two at once would write each other's project directory and passphrase.
-    with exclusively(places.cache_directory() / "rehearse.lock"):
+    with _alone():
         return _up(progress, checkout)
+
+
+def down(progress: Progress) -> None:
+    """Take all of it away. Raises as `cluster.stop` does."""
+    with _alone():
+        cluster.stop(progress)
+
+
+def _alone() -> AbstractContextManager[None]:
+    """Two at once would write each other's project directory, or take the node from under each other."""
+    return exclusively(places.cache_directory() / "rehearse.lock")
 
 
 def _up(progress: Progress, checkout: Path) -> list[Live]:
@@ -116,6 +126,7 @@ def running(progress: Progress) -> cluster.Standing:
     Raises:
         RehearsalError: there is none.
     """
+    node.check_user()
     if not (project_directory() / "Pulumi.yaml").exists():
         raise RehearsalError("No rehearsal runs on this machine.", "Start one with `make rehearse`.")
     return cluster.start(progress)

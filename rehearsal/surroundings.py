@@ -13,6 +13,9 @@ AWS_SHIM: Final = Path(__file__).parent / "cloud" / "bin"
 FORGOTTEN: Final = ("AWS_", "PULUMI_", "KUBE", "DOCKER_", "BUILDX_", "HELM_")
 """Variables of the caller that could lead a tool to a real account, cluster or builder."""
 
+OWN: Final = ("PATH", "SMALLCASE_REHEARSAL")
+"""Variables that the rehearsal sets besides."""
+
 
 def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_home: Path) -> dict[str, str]:
     """The whole environment of a command in the rehearsal.
@@ -29,7 +32,7 @@ def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_hom
         **kept,
         "PATH": os.pathsep.join(path),
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_PROFILE": caller.get("AWS_PROFILE", "administrator"),
+        "AWS_PROFILE": "administrator",
         "DOCKER_CONFIG": str(state / "docker"),
         "HELM_CACHE_HOME": str(state / "helm"),
         "HELM_CONFIG_HOME": str(state / "helm"),

@@ -1,5 +1,6 @@
 """A real Kubernetes node on this machine, with the registry and the image builder beside it."""
 
-from rehearsal.node.lifecycle import Node, start, stop
+from rehearsal.node.lifecycle import Node, check, start, stop
+from rehearsal.node.machine import check_user
 
-__all__ = ["Node", "start", "stop"]
+__all__ = ["Node", "check", "check_user", "start", "stop"]

@@ -57,6 +57,14 @@ class Node:
             _start(self.files, self.namespace, [component], progress)
 
 
+def check() -> None:
+    """Refuse a machine that cannot run the node, or whose ports are taken. Raises RehearsalError."""
+    files = node_files()
+    machine.check_machine(files)
+    if Namespace.find(files.namespace) is None:
+        machine.check_ports()
+
+
 def start(tools: RehearsalTools, progress: Progress) -> Node:
     """Bring the node up; one that runs is left as it is, and what is missing of it is started again.
 
@@ -121,6 +129,7 @@ def stop(progress: Progress) -> None:
     Raises RehearsalError where the state directory is not ours, or processes cannot be ended.
     """
     files = node_files()
+    machine.check_user()
     machine.check_state_directory(files)
     if not files.marker.exists():
         progress.note("no rehearsal runs on this machine")

@@ -44,7 +44,13 @@ HOSTS_LINE: Final = f"{places.KUBELET.host} {places.NODE_NAME} # smallcase rehea
 
 NFTABLES: Final = ("ip kube-proxy", "ip6 kube-proxy")
 
-ENDPOINTS: Final = tuple(value for value in vars(places).values() if isinstance(value, places.Endpoint))
+_FIRST_LOAD_BALANCER: Final = str(places.LOAD_BALANCERS[1])
+ENDPOINTS: Final = (
+    *(value for value in vars(places).values() if isinstance(value, places.Endpoint)),
+    # A web server of this machine that listens at every address has them all.
+    *(places.Endpoint(host=_FIRST_LOAD_BALANCER, port=port) for port in (80, 443)),
+)
+"""Where something of the rehearsal listens."""
 
 
 @final
@@ -64,16 +70,7 @@ def _sysctl(name: str) -> Path:
 
 def check_machine(files: NodeFiles) -> None:
     """Refuse a machine that cannot run the node, before anything is changed. Raises RehearsalError."""
-    if sys.platform != "linux":
-        raise RehearsalError(
-            f"The rehearsal runs containers and needs Linux; this is {sys.platform}.",
-            "Run it in a Linux machine (a virtual one will do). `make test` needs neither Linux nor root.",
-        )
-    if os.geteuid() != 0:
-        raise RehearsalError(
-            f"The rehearsal runs a Kubernetes node and needs root; this is user {os.geteuid()}.",
-            "Run `sudo make rehearse`. `make test` needs no root.",
-        )
+    check_user()
     missing = [program for program in ("unshare", "nsenter", "ip", "mount", "setsid") if not shutil.which(program)]
     if missing:
         raise RehearsalError(
@@ -96,6 +93,20 @@ def check_machine(files: NodeFiles) -> None:
     check_state_directory(files)
 
 
+def check_user() -> None:
+    """Refuse another system than Linux and another user than root. Raises RehearsalError."""
+    if sys.platform != "linux":
+        raise RehearsalError(
+            f"The rehearsal runs containers and needs Linux; this is {sys.platform}.",
+            "Run it in a Linux machine (a virtual one will do). `make test` needs neither Linux nor root.",
+        )
+    if os.geteuid() != 0:
+        raise RehearsalError(
+            f"The rehearsal runs a Kubernetes node and needs root; this is user {os.geteuid()}.",
+            "Run `sudo make rehearse`, and its other commands with sudo too. `make test` needs no root.",
+        )
+
+
 def check_state_directory(files: NodeFiles) -> None:
     """Refuse a state directory that this project did not make. Raises RehearsalError."""
     if files.state.exists() and not files.marker.exists() and any(files.state.iterdir()):
@@ -105,11 +116,8 @@ def check_state_directory(files: NodeFiles) -> None:
         )
 
 
-def check_free(routes: str, nft: Path) -> None:
-    """Refuse to start where something else holds a port, the device, the addresses or the nftables tables we need.
-
-    `routes` is what `ip -4 route show table main` says. Raises RehearsalError.
-    """
+def check_ports() -> None:
+    """Refuse where something else listens at an address and port of ours. Raises RehearsalError."""
     for endpoint in ENDPOINTS:
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,6 +128,14 @@ def check_free(routes: str, nft: Path) -> None:
                     f"{endpoint} is taken ({error.strerror}), and the rehearsal needs it.",
                     f"`ss -ltnp 'sport = :{endpoint.port}'` shows who listens there; end it and try again.",
                 ) from None
+
+
+def check_free(routes: str, nft: Path) -> None:
+    """Refuse to start where something else holds a port, the device, the addresses or the nftables tables we need.
+
+    `routes` is what `ip -4 route show table main` says. Raises RehearsalError.
+    """
+    check_ports()
     if Path(f"/sys/class/net/{places.BRIDGE}").exists():
         raise RehearsalError(
             f"There is a network device {places.BRIDGE} that this rehearsal did not make.",

@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,14 @@ from rehearsal.places import cache_directory
 
 @contextmanager
 def exclusively(lock: Path) -> Generator[None]:
-    """Hold the lock file; whoever else wants it waits. The kernel lets go of it however the process ends."""
+    """Hold the lock file; whoever else wants it says so and waits. The kernel lets go of it however we end."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another command that holds {lock} …", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -28,7 +28,8 @@ LANGUAGE_HOST: Final = Path(__file__).parent / "language_host.py"
 LANGUAGE_HOST_PROGRAM: Final = Path(__file__).parent / "bin" / "pulumi-language-python"
 """Our own Python language host, which goes with a CLI built from its Go module."""
 
-OFFICIAL_SITE: Final = "https://get.pulumi.com/latest-version"
+OFFICIAL_SITE: Final = "https://get.pulumi.com/install.sh"
+"""The installer that the SDK's `PulumiCommand.install` runs."""
 
 PLUGINS: Final[Mapping[str, tuple[str, GoModule]]] = {
     "kubernetes": (versions.PULUMI_KUBERNETES, go_programs.KUBERNETES_PROVIDER),
@@ -158,7 +159,12 @@ def _official_site_answers() -> bool:
 
 def _plugin(name: str, version: str, module: GoModule, cli: Path, progress: Progress) -> Path:
     program = f"pulumi-resource-{name}"
-    installed = Path.home() / ".pulumi" / "plugins" / plugin_directory(name, version) / program
+    installed = (
+        Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+        / "plugins"
+        / plugin_directory(name, version)
+        / program
+    )
     if installed.exists():
         return installed
     if not go_programs.is_built(module) and _official_site_answers():

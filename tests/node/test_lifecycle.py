@@ -68,14 +68,19 @@ def test_the_node_starts_keeps_what_it_holds_over_a_crash_and_leaves_no_trace(to
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("seconds", [0.3, 0.6, 2.0])
-def test_a_start_that_is_killed_half_way_leaves_no_trace_after_a_stop(seconds: float) -> None:
+@pytest.mark.parametrize("moment", ["run/starting", "run/namespace", "run/etcd.process", "run/kubelet.process"])
+def test_a_start_that_is_killed_half_way_leaves_no_trace_after_a_stop(moment: str) -> None:
+    begun = node_files().state / moment
     starting = subprocess.Popen(
         [sys.executable, "-m", "rehearsal.node", "up"],
         cwd=CHECKOUT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(seconds)
+    deadline = time.monotonic() + 100
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        assert starting.poll() is None
+        time.sleep(0.005)
     starting.kill()
     starting.wait()

@@ -51,6 +51,11 @@ def test_a_taken_port_is_refused_with_the_command_that_shows_who_has_it(monkeypa
     assert f":{taken.port}" in refused.value.way_out
 
 
+def test_the_ports_of_the_load_balancers_are_looked_at_too() -> None:
+    first = str(places.LOAD_BALANCERS[1])
+    assert {(first, 80), (first, 443)} <= {(endpoint.host, endpoint.port) for endpoint in machine.ENDPOINTS}
+
+
 def test_the_rehearsal_needs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(RehearsalError, match="needs root; this is user 1000") as refused:

@@ -37,9 +37,9 @@ def test_the_aws_stand_in_comes_before_any_aws_of_the_machine() -> None:
     assert last == "/usr/bin"
 
 
-def test_a_role_can_be_chosen_and_the_administrator_is_the_default() -> None:
+def test_commands_are_the_administrators_whatever_profile_the_caller_has() -> None:
     assert variables()["AWS_PROFILE"] == "administrator"
-    assert variables(AWS_PROFILE="preview")["AWS_PROFILE"] == "preview"
+    assert variables(AWS_PROFILE="company")["AWS_PROFILE"] == "administrator"
 
 
 def test_only_named_settings_differ_from_aws() -> None:

@@ -1,6 +1,8 @@
 """What a user sees of a long step, and of an error."""
 
 import io
+import subprocess
+import sys
 import time
 
 import pytest
@@ -38,6 +40,18 @@ def test_an_error_shows_its_message_and_the_way_out_without_a_stack_trace() -> N
 
     assert exit_code(Progress(said), command) == 1
     assert said.getvalue() == "error: Port [6443] is taken.\nEnd what listens there.\n"
+
+
+def test_what_this_machine_refuses_is_one_message_without_a_stack_trace() -> None:
+    said = io.StringIO()
+
+    def command() -> None:
+        subprocess.run([sys.executable, "-c", "import sys; sys.exit('disk full')"], check=True, capture_output=True)
+
+    assert exit_code(Progress(said), command) == 1
+    assert "disk full" in said.getvalue()
+    assert "run the same command again" in said.getvalue()
+    assert "Traceback" not in said.getvalue()
 
 
 @pytest.mark.parametrize("stopped", [WrongUse("There is no plan.", "Make one."), Refused("No.", "Make one.")])

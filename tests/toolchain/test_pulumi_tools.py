@@ -80,6 +80,9 @@ def fresh_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def built(*_: object) -> None:
         raise AssertionError("something was built")
 
+    def download(_url: str, path: str) -> None:
+        shutil.copyfile(installer, path)
+
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sh", "mkdir", "touch", "cat", "chmod", "env"):
@@ -89,10 +92,7 @@ def fresh_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(
-        "pulumi.automation._cmd._download_to_file",
-        lambda _url, path: Path(path).write_text(installer.read_text()),  # pyright: ignore[reportUnknownLambdaType]
-    )
+    monkeypatch.setattr("pulumi.automation._cmd._download_to_file", download)
     monkeypatch.setattr(go_programs, "build", built)
     return tmp_path
 

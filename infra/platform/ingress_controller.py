@@ -17,7 +17,7 @@ from infra.names import physical_name
 from infra.platform.cluster import Cluster
 from infra.platform.logging import Logging
 from infra.platform.network import Network
-from infra.settings import Chart
+from infra.values import Chart
 
 NAMESPACE: Final = "kube-system"
 SERVICE_ACCOUNT: Final = "aws-load-balancer-controller"

@@ -42,7 +42,8 @@ class Workload(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Workload", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self, depends_on=[args.ingress])
+        after = pulumi.ResourceOptions(parent=self, depends_on=[args.ingress])
+        timeouts = pulumi.CustomTimeouts(create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT)
         metadata = kubernetes.meta.v1.ObjectMetaArgsDict(name=APPLICATION, namespace=args.namespace, labels=COMMON)
         kubernetes.apps.v1.Deployment(
             "deployment",
@@ -56,18 +57,14 @@ class Workload(pulumi.ComponentResource):
                 "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": "100%", "max_unavailable": 0}},
                 "template": {"metadata": {"labels": COMMON}, "spec": pod(args)},
             },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[args.ingress],
-                custom_timeouts=pulumi.CustomTimeouts(create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT),
-            ),
+            opts=pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(custom_timeouts=timeouts)),
         )
         if args.settings.replicas > 1:
             kubernetes.policy.v1.PodDisruptionBudget(
                 "disruption-budget",
                 metadata=metadata,
                 spec={"max_unavailable": 1, "selector": {"match_labels": SELECTOR}},
-                opts=child,
+                opts=after,
             )
         self.register_outputs({})
 

@@ -16,6 +16,10 @@ class PlatformMissing(pulumi.RunError):
     """The stack that should own the platform has none to offer."""
 
 
+class StateUnreadable(pulumi.RunError):
+    """Whether there is a platform cannot be told: the state of the stack that should own it cannot be read."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class PlatformContract:
@@ -50,6 +54,7 @@ def refer_to(stack: str) -> PlatformContract:
 
     Raises:
         PlatformMissing: the stack does not exist, or exports no platform.
+        StateUnreadable: the backend does not answer, or its secrets cannot be decrypted.
     """
     # A state bucket knows one organisation, literally named so: https://www.pulumi.com/docs/iac/concepts/stacks/#stackreferences
     name = f"organization/{PROJECT}/{stack}"
@@ -74,7 +79,10 @@ def _require_platform(stack: str, name: str) -> Mapping[str, object]:
     try:
         found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
     except Exception as error:  # noqa: BLE001 - the SDK raises nothing more precise
-        raise PlatformMissing(_missing(stack, str(error).rpartition("returned an error: ")[2])) from None
+        said = str(error).rpartition("returned an error: ")[2].strip().rstrip(".")
+        if "unknown stack" not in said:
+            raise StateUnreadable(_unreadable(stack, said)) from None
+        raise PlatformMissing(_missing(stack, said)) from None
     outputs = cast("dict[str, dict[str, dict[str, object]]]", found or {}).get("outputs", {})
     offered = outputs.get(OUTPUT) or {}
     absent = [key for key in _NAMES if key not in offered]
@@ -88,7 +96,15 @@ def _require_platform(stack: str, name: str) -> Mapping[str, object]:
 def _missing(stack: str, reason: str) -> str:
     this = pulumi.get_stack()
     return (
-        f"Stack {this!r} needs the platform of stack {stack!r}, which is not there ({reason.strip()}). Either bring "
+        f"Stack {this!r} needs the platform of stack {stack!r}, which is not there ({reason}). Either bring "
         f"it up first with `pulumi up -s {stack}`, or let this stack own a platform itself: "
         f"`pulumi config set {PROJECT}:platform {SELF} -s {this}`."
+    )
+
+
+def _unreadable(stack: str, reason: str) -> str:
+    return (
+        f"Stack {pulumi.get_stack()!r} needs the platform of stack {stack!r}, whose state cannot be read: {reason}. "
+        f"`pulumi whoami -v` shows which backend is asked, and `pulumi stack output -s {stack}` asks it the same: "
+        "once that works (address, credentials, passphrase or key), so does this."
     )

@@ -129,6 +129,9 @@ def _add_headers(app: Flask, smallcases: Sequence[Smallcase]) -> None:
     @app.after_request
     def add(response: Response) -> Response:  # pyright: ignore[reportUnusedFunction]
         response.headers.update(headers)
+        # A load balancer says how the browser came. The domain's other names are not ours to speak for.
+        if request.headers.get("X-Forwarded-Proto") == "https":
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
 
 

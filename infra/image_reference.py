@@ -7,6 +7,7 @@ from typing import Final, Self, final
 _REFERENCE: Final = re.compile(
     r"(?P<repository>[a-z0-9][a-z0-9._:/-]*/[a-z0-9._/-]+):(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})@(?P<digest>sha256:[0-9a-f]{64})"
 )
+_TAG: Final = re.compile(r".+-(?P<commit>[0-9a-f]{12}(-dirty-[0-9a-f]{8})?)(-base-[0-9a-f]{8})?")
 
 
 @final
@@ -17,10 +18,12 @@ class ImageReference:
     repository: str
     tag: str
     digest: str
+    commit: str
+    """The commit it was built from, `-dirty-<hash>` included where the tree had changes."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `repository:environment-commit@sha256:…`.
+        """Read `repository:environment-commit@sha256:…`, as `infra.environment.image` writes it.
 
         Raises:
             ValueError: it is not pinned by digest, or its tag does not say which commit it was built from.
@@ -28,14 +31,10 @@ class ImageReference:
         match = _REFERENCE.fullmatch(text)
         if match is None:
             raise ValueError("an image is named repository:tag@sha256:<64 hex digits>")
-        if "-" not in match["tag"]:
+        tag = _TAG.fullmatch(match["tag"])
+        if tag is None:
             raise ValueError(f"the tag {match['tag']!r} does not say which environment and commit it was built for")
-        return cls(repository=match["repository"], tag=match["tag"], digest=match["digest"])
+        return cls(repository=match["repository"], tag=match["tag"], digest=match["digest"], commit=tag["commit"])
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}@{self.digest}"
-
-    @property
-    def commit(self) -> str:
-        """The commit it was built from, `-dirty-<hash>` included where the tree had changes."""
-        return self.tag.partition("-")[2]

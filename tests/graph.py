@@ -15,7 +15,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from rehearsal.cloud import functions
 from rehearsal.cloud.account import Cloud
-from rehearsal.cloud.mocks import CloudMocks
+from rehearsal.cloud.mocks import CloudMocks, UnknownStackError
 from rehearsal.cloud.properties import (
     SECRET,
     SIGNATURE,
@@ -56,6 +56,8 @@ class Node:
     retain_on_delete: bool
     delete_before_replace: bool
     ignore_changes: tuple[str, ...]
+    timeouts: Mapping[str, str]
+    """How long the engine lets each operation take, where that is set."""
     secrets: frozenset[str]
     """Paths of the inputs that are secret, without the indices of lists."""
 
@@ -160,7 +162,7 @@ class _Recorder(pulumi_mocks.MockMonitor):
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> resource_pb2.ResourceInvokeResponse:
         if request.tok == "pulumi:pulumi:readStackOutputs":
             if self._platform is None:
-                raise ValueError("unknown stack")
+                raise UnknownStackError(cast("str", from_struct(request.args)["name"]))
             found = cast("Properties", {"outputs": {"platform": self._platform}})
         else:
             found = self._cloud.invoke(request.tok, from_struct(request.args))
@@ -185,6 +187,11 @@ class _Recorder(pulumi_mocks.MockMonitor):
                 retain_on_delete=request.retainOnDelete,
                 delete_before_replace=request.deleteBeforeReplace,
                 ignore_changes=tuple(request.ignoreChanges),
+                timeouts={
+                    operation: timeout
+                    for operation in ("create", "update", "delete")
+                    if (timeout := cast("str", getattr(request.customTimeouts, operation)))
+                },
                 secrets=frozenset(_secrets(cast("Value", from_struct(request.object)))),
             )
         return response

@@ -1,5 +1,6 @@
 """The application's image: built from `app/`, pushed, and known by its digest."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class Image(pulumi.ComponentResource):
             build_args=build_arguments(source, args.base_image),
             # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
             platforms=[docker_build.Platform.LINUX_AMD64],
-            tags=[repository.apply(lambda url: f"{url}:{tag(args.environment, source)}")],
+            tags=[repository.apply(lambda url: f"{url}:{tag(args.environment, source, args.base_image)}")],
             exports=[docker_build.ExportArgs(raw="type=image,push=true,oci-mediatypes=true,rewrite-timestamp=true")],
             push=False,
             cache_from=[
@@ -95,9 +96,11 @@ class Image(pulumi.ComponentResource):
         return image.ref
 
 
-def tag(environment: str, source: revision.Revision) -> str:
-    """The immutable tag of one environment's image of one commit."""
-    return f"{environment}-{source.commit}"
+def tag(environment: str, source: revision.Revision, base_image: str | None) -> str:
+    """The immutable tag of one environment's image of one commit, on another base than the Dockerfile's if so."""
+    # Another base gives another digest, which the registry would refuse under the same tag.
+    base = f"-base-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if base_image else ""
+    return f"{environment}-{source.commit}{base}"
 
 
 def cache_reference(repository_url: str) -> str:

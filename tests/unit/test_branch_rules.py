@@ -11,9 +11,8 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
 from infra.branch_rules import OWNERS, BranchRules, require_owners
 from infra.settings import GitHub, SettingsError, parse
+from tests.graph import environment, platform
 from tests.stack_files import CHECKOUT, config
-from tests.unit.program import run
-from tests.unit.test_environment import at
 
 RULESET: Final = "github:index/repositoryRuleset:RepositoryRuleset"
 REPOSITORY: Final = {"githubRepository": "someone/smallcase", "githubApp": "4711"}
@@ -50,6 +49,13 @@ def owned(tmp_path: Path) -> Path:
     (tmp_path / OWNERS).parent.mkdir()
     (tmp_path / OWNERS).write_text("# Who approves.\n* @someone/team\n")
     return tmp_path
+
+
+def at(tree: object, *path: str | int) -> object:
+    """What stands at a path of keys and positions."""
+    for step in path:
+        tree = cast("dict[str | int, object]", tree)[step]
+    return tree
 
 
 @pytest.fixture(params=[1, 0], ids=["one approval", "nobody else to approve"])
@@ -132,9 +138,8 @@ def test_the_token_of_the_environment_is_in_no_resource(registered: list[Registe
     assert "a-token" not in str([resource.inputs for resource in registered])
 
 
-@pytest.mark.parametrize("stack", ["platform", "green"])
-def test_without_a_repository_there_are_no_branch_rules(stack: str) -> None:
-    assert [resource.type for resource in run(stack).resources if resource.type.startswith("github:")] == []
+def test_without_a_repository_there_are_no_branch_rules() -> None:
+    assert [node.type for node in (*platform(), *environment("green")) if node.type.startswith("github:")] == []
 
 
 def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:

@@ -2,45 +2,110 @@
 
 import json
 import re
-from typing import cast
+from typing import Final, cast
 
 import pytest
 
+from infra import contract
+from infra.contract import PlatformMissing
+from infra.environment.image import build_arguments, tag
 from infra.environment.ingress import DEREGISTRATION_DELAY
-from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS
-from tests.graph import Node, environment
+from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
+from infra.image_reference import ImageReference
+from infra.revision import Revision
+from rehearsal.cloud.mocks import STACK_REFERENCE
+from tests.graph import Graph, environment, platform, program, whole
+from tests.stack_files import own_values
 
-DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
-SERVICE = "kubernetes:core/v1:Service"
-NAMESPACE = "kubernetes:core/v1:Namespace"
-IMAGE = "docker-build:index:Image"
-STACKS = ("blue", "green", "develop")
+BUDGET: Final = "kubernetes:policy/v1:PodDisruptionBudget"
+DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
+IMAGE: Final = "docker-build:index:Image"
+INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+SERVICE: Final = "kubernetes:core/v1:Service"
+STACKS: Final = ("blue", "green", "develop")
+EVERY = pytest.mark.parametrize("stack", STACKS)
+
+DIGEST: Final = "sha256:" + "a" * 64
+BASE: Final = f"registry.test/base@{DIGEST}"
+
+Tree = dict[str, object]
 
 
-def pod(stack: str = "green") -> dict[str, object]:
-    return cast("dict[str, object]", environment(stack).one(DEPLOYMENT).at("spec", "template", "spec"))
+def pod_of(graph: Graph) -> Tree:
+    return cast("Tree", graph.one(DEPLOYMENT).at("spec", "template", "spec"))
 
 
-def containers(stack: str = "green") -> list[dict[str, object]]:
-    return cast("list[dict[str, object]]", pod(stack)["containers"])
+def pod(stack: str = "green") -> Tree:
+    return pod_of(environment(stack))
 
 
-def annotation(node: Node, name: str) -> str:
-    return node.text("metadata", "annotations", name)
+def container_of(graph: Graph) -> Tree:
+    [container] = cast("list[Tree]", pod_of(graph)["containers"])
+    return container
+
+
+def container(stack: str = "green") -> Tree:
+    return container_of(environment(stack))
+
+
+def annotations(stack: str = "green") -> dict[str, str]:
+    return cast("dict[str, str]", environment(stack).one(INGRESS).at("metadata", "annotations"))
+
+
+def seconds(annotation: str) -> int:
+    return int(annotations()[f"alb.ingress.kubernetes.io/{annotation}"])
+
+
+@EVERY
+def test_everything_of_an_environment_is_in_its_own_namespace(stack: str) -> None:
+    found = [node for node in environment(stack) if node.type in (BUDGET, DEPLOYMENT, INGRESS, SERVICE)]
+    assert {node.text("metadata", "namespace") for node in found} == {f"smallcase-{stack}"}
+    assert len(found) == (3 if stack == "develop" else 4)
+
+
+def test_the_three_environments_are_made_of_the_same_but_for_the_budget_of_a_single_pod() -> None:
+    kinds = {stack: {node.type for node in environment(stack)} for stack in STACKS}
+    assert kinds["blue"] == kinds["green"]
+    assert kinds["green"] - kinds["develop"] == {BUDGET}
+
+
+def test_the_namespace_enforces_restricted_pods_and_asks_for_readiness_gates() -> None:
+    assert environment("green").one(NAMESPACE).at("metadata", "labels") == {
+        "app.kubernetes.io/name": "smallcase",
+        "app.kubernetes.io/managed-by": "pulumi",
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
+        "pod-security.kubernetes.io/warn": "restricted",
+        "elbv2.k8s.aws/pod-readiness-gate-inject": "enabled",
+    }
 
 
 @pytest.mark.trap("T26")
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_load_balancer_reaches_pods_by_their_address_since_fargate_has_no_instances(stack: str) -> None:
-    assert annotation(environment(stack).one(INGRESS), "alb.ingress.kubernetes.io/target-type") == "ip"
+@EVERY
+def test_the_load_balancer_asks_the_pods_themselves_since_fargate_has_no_instances(stack: str) -> None:
+    """The whole table: each of them is accepted with another value, and requests are lost with it."""
+    assert annotations(stack) == {
+        "alb.ingress.kubernetes.io/scheme": "internet-facing",
+        "alb.ingress.kubernetes.io/target-type": "ip",
+        "alb.ingress.kubernetes.io/healthcheck-path": "/readyz",
+        "alb.ingress.kubernetes.io/healthcheck-interval-seconds": "5",
+        "alb.ingress.kubernetes.io/healthcheck-timeout-seconds": "2",
+        "alb.ingress.kubernetes.io/healthy-threshold-count": "2",
+        "alb.ingress.kubernetes.io/unhealthy-threshold-count": "2",
+        # 503 is what a draining pod says of itself.
+        "alb.ingress.kubernetes.io/success-codes": "200",
+        "alb.ingress.kubernetes.io/target-group-attributes": "deregistration_delay.timeout_seconds=30",
+    }
 
 
 @pytest.mark.trap("T27")
 def test_pods_are_made_last_or_they_would_miss_their_readiness_gates() -> None:
     graph = environment("green")
     namespace, service, ingress, deployment = (graph.one(kind) for kind in (NAMESPACE, SERVICE, INGRESS, DEPLOYMENT))
-    assert namespace.at("metadata", "labels", "elbv2.k8s.aws/pod-readiness-gate-inject") == "enabled"
+    order = list(graph.nodes)
+    assert order.index(namespace.urn) < order.index(service.urn) < order.index(ingress.urn)
+    assert order.index(ingress.urn) < order.index(deployment.urn)
     assert graph.depends(service, namespace)
     assert graph.depends(ingress, service)
     assert graph.depends(deployment, ingress)
@@ -48,94 +113,262 @@ def test_pods_are_made_last_or_they_would_miss_their_readiness_gates() -> None:
 
 @pytest.mark.trap("T30")
 def test_a_leaving_pod_serves_until_the_load_balancer_has_let_go_of_it() -> None:
-    graph = environment("green")
-    deployment = graph.one(DEPLOYMENT)
-    attributes = annotation(graph.one(INGRESS), "alb.ingress.kubernetes.io/target-group-attributes")
-    assert attributes == "deregistration_delay.timeout_seconds=30"
     assert (DRAIN_SECONDS, DEREGISTRATION_DELAY, GRACE_SECONDS) == (20, 30, 60)
-    [container] = containers()
-    assert str(DRAIN_SECONDS) in json.dumps(container["lifecycle"])
-    assert pod()["terminationGracePeriodSeconds"] == GRACE_SECONDS >= DRAIN_SECONDS + DEREGISTRATION_DELAY
-    assert deployment.at("spec", "strategy", "rollingUpdate", "maxUnavailable") == 0
+    assert container("blue")["lifecycle"] == {
+        "preStop": {"exec": {"command": ["python3", "-m", "smallcase.drain", str(DRAIN_SECONDS)]}}
+    }
+    assert pod("blue")["terminationGracePeriodSeconds"] == GRACE_SECONDS >= DRAIN_SECONDS + DEREGISTRATION_DELAY
+    attributes = annotations()["alb.ingress.kubernetes.io/target-group-attributes"]
+    assert attributes == f"deregistration_delay.timeout_seconds={DEREGISTRATION_DELAY}"
+
+
+@pytest.mark.trap("T30")
+def test_the_load_balancer_notices_a_draining_pod_before_the_drain_is_over() -> None:
+    interval, unhealthy = seconds("healthcheck-interval-seconds"), seconds("unhealthy-threshold-count")
+    assert interval * unhealthy < DRAIN_SECONDS
+    assert seconds("healthcheck-timeout-seconds") < interval
+
+
+@EVERY
+def test_a_rollout_never_has_fewer_pods_than_asked_for(stack: str) -> None:
+    deployment = environment(stack).one(DEPLOYMENT)
+    assert deployment.at("spec", "replicas") == own_values(stack)["smallcase:replicas"]
+    assert deployment.at("spec", "strategy") == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0},
+    }
+
+
+def test_a_rollout_that_stands_still_fails_soon_and_the_provider_does_not_wait_longer() -> None:
+    deployment = environment("blue").one(DEPLOYMENT)
+    assert deployment.at("spec", "progressDeadlineSeconds") == PROGRESS_DEADLINE == 120
+    assert deployment.timeouts == {"create": "150s", "update": "150s"}
 
 
 @pytest.mark.trap("T33")
-@pytest.mark.parametrize(("size", "memory"), [("0.25vCPU-0.5GB", "256Mi"), ("1vCPU-2GB", "1792Mi")])
-def test_a_pod_asks_for_exactly_what_it_may_use_and_leaves_fargate_its_share(size: str, memory: str) -> None:
-    [container] = cast(
-        "list[dict[str, dict[str, dict[str, str]]]]",
-        environment("green", size=size).one(DEPLOYMENT).at("spec", "template", "spec", "containers"),
-    )
-    assert container["resources"]["requests"] == container["resources"]["limits"]
-    assert container["resources"]["limits"]["memory"] == memory
+@pytest.mark.parametrize(
+    ("size", "cpu", "memory"), [("0.25vCPU-0.5GB", "250m", "256Mi"), ("1vCPU-2GB", "1000m", "1792Mi")]
+)
+def test_a_pod_asks_for_exactly_what_it_may_use_and_leaves_fargate_its_share(size: str, cpu: str, memory: str) -> None:
+    resources = {"cpu": cpu, "memory": memory}
+    assert container_of(environment("green", size=size))["resources"] == {"requests": resources, "limits": resources}
 
 
 @pytest.mark.trap("T34")
-@pytest.mark.parametrize("stack", STACKS)
+@EVERY
 def test_nothing_is_asked_of_fargate_that_it_does_not_have(stack: str) -> None:
     graph = environment(stack)
     assert graph.one(IMAGE).at("platforms") == ["linux/amd64"]
     assert not graph.any("kubernetes:apps/v1:DaemonSet")
     text = json.dumps(pod(stack))
-    assert "hostPort" not in text
-    assert '"privileged": true' not in text
-    assert "hostNetwork" not in text
+    assert [word for word in ("hostPort", "hostNetwork", "nodeSelector", '"privileged": true') if word in text] == []
 
 
 @pytest.mark.trap("T35")
-@pytest.mark.parametrize("stack", STACKS)
+@EVERY
 def test_pods_are_not_spread_by_constraints_that_fargate_ignores(stack: str) -> None:
     assert "topologySpreadConstraints" not in pod(stack)
 
 
 @pytest.mark.trap("T36")
 def test_only_the_service_is_not_waited_for_or_a_broken_app_would_look_deployed() -> None:
-    skipping = {
-        node.type
-        for node in environment("green")
-        if node.at("metadata", "annotations", "pulumi.com/skipAwait") is not None
-    }
+    skipping = {node.type for node in environment("green") if "pulumi.com/skipAwait" in str(node.inputs)}
     assert skipping == {SERVICE}
 
 
+def test_the_container_may_do_as_little_as_pod_security_restricted_demands() -> None:
+    assert pod()["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "fsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container()["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert (pod()["automountServiceAccountToken"], pod()["enableServiceLinks"]) == (False, False)
+
+
+def test_the_one_place_to_write_to_is_memory_and_small() -> None:
+    assert pod()["volumes"] == [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}]
+    assert container()["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "period", "failures"),
+    [("startup", "/healthz", 1, 60), ("readiness", "/readyz", 2, 2), ("liveness", "/healthz", 10, 3)],
+)
+def test_each_probe_asks_the_application_often_and_long_enough(
+    name: str, path: str, period: int, failures: int
+) -> None:
+    """A minute to start; unready within four seconds; started anew only after half a minute of silence."""
+    assert container()[f"{name}Probe"] == {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 2,
+    }
+
+
+@pytest.mark.parametrize(("stack", "budgets"), [("blue", [1]), ("green", [1]), ("develop", [])])
+def test_a_budget_lets_one_pod_go_at_a_time_wherever_there_is_more_than_one(stack: str, budgets: list[int]) -> None:
+    found = environment(stack).any(BUDGET)
+    assert [node.at("spec", "maxUnavailable") for node in found] == budgets
+    selected = environment(stack).one(DEPLOYMENT).at("spec", "selector")
+    assert all(node.at("spec", "selector") == selected for node in found)
+
+
 @pytest.mark.trap("T38")
-@pytest.mark.parametrize("stack", STACKS)
+@EVERY
 def test_a_preview_builds_and_pushes_nothing(stack: str) -> None:
     assert environment(stack).one(IMAGE).at("buildOnPreview") is False
 
 
+@EVERY
+def test_a_build_is_pushed_by_its_exporter_with_the_dates_of_the_commit(stack: str) -> None:
+    """Without `rewrite-timestamp` each environment's digest is another one; pushed twice, the second one wins."""
+    image = environment(stack).one(IMAGE)
+    assert image.at("exports") == [{"raw": "type=image,push=true,oci-mediatypes=true,rewrite-timestamp=true"}]
+    assert image.at("push") is False
+
+
+def test_every_environment_gives_the_build_the_same_arguments() -> None:
+    """What differed between them would give each another digest."""
+    builds = [environment(stack).one(IMAGE) for stack in STACKS]
+    assert set(cast("Tree", builds[0].at("buildArgs"))) == {"REVISION", "SOURCE_DATE_EPOCH"}
+    assert all(build.at("buildArgs") == builds[0].at("buildArgs") for build in builds)
+
+
 @pytest.mark.trap("T39")
-@pytest.mark.parametrize("stack", STACKS)
+@EVERY
 def test_an_image_stays_in_the_registry_when_its_resource_goes(stack: str) -> None:
     assert environment(stack).one(IMAGE).retain_on_delete
 
 
 @pytest.mark.trap("T40")
-@pytest.mark.parametrize("stack", STACKS)
+@EVERY
 def test_pods_run_a_digest_and_the_tag_says_environment_and_commit(stack: str) -> None:
-    [container] = containers(stack)
-    image = cast("str", container["image"])
+    image, outputs = cast("str", container(stack)["image"]), environment(stack).outputs
     assert re.fullmatch(rf".+/smallcase:{stack}-[0-9a-f]{{12}}(-dirty-[0-9a-f]{{8}})?@sha256:[0-9a-f]{{64}}", image)
     assert environment(stack).one(IMAGE).at("tags") == [image.partition("@")[0]]
+    assert outputs["image"] == image
+    assert f":{stack}-{outputs['commit']}@sha256:" in image
 
 
 @pytest.mark.trap("T40")
-def test_an_image_that_exists_is_deployed_as_it_is_and_not_pushed_again() -> None:
-    image = f"registry.test/smallcase:green-0123456789ab@sha256:{'a' * 64}"
+def test_an_image_that_exists_is_deployed_as_it_is_and_the_page_says_its_own_commit() -> None:
+    image = f"registry.test/smallcase:green-0123456789ab@{DIGEST}"
     graph = environment("blue", image=image)
     assert not graph.any(IMAGE)
-    [container] = cast("list[dict[str, str]]", graph.one(DEPLOYMENT).at("spec", "template", "spec", "containers"))
-    assert container["image"] == image
+    assert container_of(graph)["image"] == graph.outputs["image"] == image
+    assert graph.outputs["commit"] == "0123456789ab"
+
+
+@pytest.mark.trap("T40")
+@pytest.mark.parametrize("commit", ["0123456789ab", "0123456789ab-dirty-01234567"])
+@pytest.mark.parametrize("base", [None, BASE])
+def test_the_commit_is_read_back_from_whatever_tag_is_written(commit: str, base: str | None) -> None:
+    written = tag("a-stack", Revision(commit=commit, app_commit="cafe", app_timestamp=0), base)
+    assert ImageReference.parse(f"registry.test/smallcase:{written}@{DIGEST}").commit == commit
+
+
+@pytest.mark.trap("T40")
+def test_another_base_is_another_tag_or_the_registry_would_refuse_the_push() -> None:
+    source = Revision(commit="0123456789ab", app_commit="cafe", app_timestamp=0)
+    assert tag("green", source, None) == "green-0123456789ab"
+    assert re.fullmatch(r"green-0123456789ab-base-[0-9a-f]{8}", tag("green", source, BASE))
+    assert tag("green", source, BASE) != tag("green", source, BASE.replace("a" * 64, "b" * 64))
+    image = environment("green", baseImage=BASE)
+    assert re.search(r"-base-[0-9a-f]{8}@", cast("str", image.outputs["image"]))
+    assert "base" not in cast("str", image.outputs["commit"])
 
 
 @pytest.mark.trap("T42")
 def test_the_registrys_password_is_asked_for_by_the_environment_and_is_a_secret() -> None:
     graph = environment("green")
     assert "registries.password" in graph.one(IMAGE).secrets
-    assert not [name for name in cast("dict[str, object]", graph.outputs) if "password" in name.lower()]
+    assert "password" not in str(graph.outputs).lower()
 
 
-def test_registry_cache_is_written_in_the_form_that_ecr_takes() -> None:
-    registry = environment("green").one(IMAGE).at("cacheTo", 0, "registry")
-    assert isinstance(registry, dict)
-    assert (registry["imageManifest"], registry["ociMediaTypes"]) == (True, True)
+@EVERY
+def test_the_cache_lies_under_a_tag_that_may_move_in_a_form_that_ecr_takes(stack: str) -> None:
+    image = environment(stack).one(IMAGE)
+    cache = cast("Tree", image.at("cacheTo", 0, "registry"))
+    assert str(cache["ref"]).endswith("/smallcase:cache-app")
+    assert (cache["imageManifest"], cache["ociMediaTypes"], cache["mode"]) == (True, True, "max")
+    assert image.at("cacheFrom") == [{"registry": {"ref": cache["ref"]}}]
+
+
+def test_two_clones_in_two_places_give_the_same_inputs() -> None:
+    image = environment("green").one(IMAGE)
+    assert image.at("context") == {"location": "app"}
+    assert image.at("dockerfile") == {"location": "app/Dockerfile"}
+
+
+def test_the_build_depends_on_the_application_and_its_base_alone() -> None:
+    one = Revision(commit="aaaaaaaaaaaa", app_commit="cafe", app_timestamp=1700000000)
+    other = Revision(commit="bbbbbbbbbbbb", app_commit="cafe", app_timestamp=1700000000)
+    assert build_arguments(one, None) == build_arguments(other, None)
+    assert build_arguments(one, BASE) == {**build_arguments(one, None), "BASE": BASE}
+
+
+@pytest.mark.parametrize(
+    ("stack", "purpose", "branch"),
+    [("blue", "production", "master"), ("green", "staging", "staging"), ("develop", "development", "develop")],
+)
+def test_one_image_becomes_an_environment_by_its_variables(stack: str, purpose: str, branch: str) -> None:
+    outputs = environment(stack).outputs
+    given = {cast("str", v["name"]): v.get("value") for v in cast("list[Tree]", container(stack)["env"])}
+    assert given == {
+        "PORT": "8080",
+        "SMALLCASE_BRANCH": branch,
+        "SMALLCASE_COLOUR": own_values(stack)["smallcase:colour"],
+        "SMALLCASE_ENVIRONMENT": purpose,
+        "SMALLCASE_IMAGE": outputs["image"],
+        "SMALLCASE_VERSION": outputs["commit"],
+        "POD_NAME": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "purpose", "branch"),
+    [("blue", "production", "master"), ("green", "staging", "staging"), ("develop", "development", "develop")],
+)
+def test_an_environment_exports_what_people_and_pipelines_ask_for_and_nothing_else(
+    stack: str, purpose: str, branch: str
+) -> None:
+    graph = environment(stack)
+    exported = {name: str(value) for name, value in graph.outputs.items()}
+    assert exported.pop("url").startswith("http://k8s-")
+    assert exported.pop("image") == container(stack)["image"]
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty-[0-9a-f]{8})?", exported.pop("commit"))
+    assert exported == {"namespace": f"smallcase-{stack}", "environment": purpose, "branch": branch}
+
+
+def test_a_host_name_becomes_the_rule_and_the_address() -> None:
+    named = environment("green", host="green.example.test")
+    assert named.outputs["url"] == "http://green.example.test"
+    assert named.one(INGRESS).at("spec", "rules", 0, "host") == "green.example.test"
+
+
+def test_an_environment_creates_nothing_in_aws() -> None:
+    assert [node.type for node in environment("green") if node.type.startswith(("aws:", "eks:"))] == []
+
+
+def test_a_missing_platform_is_one_sentence_with_both_ways_out() -> None:
+    with pytest.raises(PlatformMissing) as missing:
+        program("green", changes={"platform": "plattform"})
+    message = str(missing.value)
+    assert "unknown stack" in message
+    assert "pulumi up -s plattform" in message
+    assert "pulumi config set smallcase:platform self -s green" in message
+
+
+def test_in_self_one_stack_exports_both_layers_and_refers_to_no_other() -> None:
+    assert whole().mocks.of(STACK_REFERENCE) == []
+    assert len(environment("green").mocks.of(STACK_REFERENCE)) == 1
+    assert set(whole().outputs) == {*environment("green").outputs, *platform().outputs}
+    assert contract.OUTPUT in platform().outputs

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from smallcase import drain
-from smallcase.server import GRACE, KEEP_ALIVE
+from smallcase import drain, logs
+from smallcase.server import GRACE, KEEP_ALIVE, close_while_draining, options
+from smallcase.settings import Settings
 from tests.app.conftest import VARIABLES, Running, start
 
 SLOW_SERVER = """
@@ -99,6 +100,22 @@ def test_the_times_fit_the_load_balancer_and_the_grace_period() -> None:
     """Idle connections outlive the balancer's 60 s; the drain of 20 s and the rest fit a grace period of 60 s."""
     assert KEEP_ALIVE > 60
     assert 20 + GRACE < 60
+
+
+def test_one_process_answers_eight_at_a_time_and_leaves_no_socket_to_control_it(settings: Settings) -> None:
+    """The whole of gunicorn's settings. Its control socket would be a file where nothing may be written."""
+    assert options(settings) == {
+        "bind": "0.0.0.0:8080",
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": 8,
+        "preload_app": True,
+        "keepalive": KEEP_ALIVE,
+        "graceful_timeout": GRACE,
+        "control_socket_disable": True,
+        "logconfig_dict": logs.configuration(),
+        "pre_request": close_while_draining,
+    }
 
 
 def test_a_restarted_container_forgets_an_earlier_drain(serve: Callable[..., Running]) -> None:

@@ -89,6 +89,28 @@ def test_a_picture_that_cannot_be_loaded_leaves_the_icon(client: FlaskClient) ->
     assert client.get("/icon.svg").mimetype == "image/svg+xml"
 
 
+def test_the_pictures_place_has_the_pages_colour_until_the_icon_is_there(client: FlaskClient) -> None:
+    """Neither picture nor icon is there at the first paint."""
+    assert ".picture {" in client.get("/style.css").text
+    rule = client.get("/style.css").text.partition(".picture {")[2].partition("}")[0]
+    assert "background: var(--background) center / cover no-repeat;" in rule
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing-here"])
+def test_a_phone_lays_the_page_out_in_its_own_width(client: FlaskClient, path: str) -> None:
+    """Without it a phone pretends to be a wide screen and shows small print."""
+    viewport = {"name": "viewport", "content": "width=device-width, initial-scale=1"}
+    assert ("meta", viewport) in Markup(client.get(path).text).tags
+
+
+def test_a_wide_screen_has_the_smallcase_beside_the_words(client: FlaskClient) -> None:
+    """Two columns from 56rem on, one below."""
+    narrow, _, wide = client.get("/style.css").text.partition("@media (min-width: 56rem) {")
+    assert 'grid-template-areas: "header article" "section article";' in wide
+    assert [part for part in ("header", "article", "section") if f"grid-area: {part};" not in wide] == []
+    assert "grid-template-areas" not in narrow
+
+
 @pytest.mark.parametrize(("colour", "text"), [("#0a3069", "#ffffff"), ("#f2cc60", "#000000")])
 def test_the_stylesheet_has_the_colour_and_text_that_reads_on_it(colour: str, text: str) -> None:
     """Background and text are variables of the stylesheet, and the body uses them."""
@@ -142,21 +164,33 @@ def test_it_is_alive_and_ready_until_it_drains(client: FlaskClient) -> None:
 @pytest.mark.parametrize("path", EVERY_PATH)
 def test_every_answer_has_the_security_headers_and_is_not_kept(client: FlaskClient, path: str) -> None:
     """Errors too. Nothing may be inline, framed or cached; pictures come from here and the one other origin."""
-    headers = client.get(path).headers
-    assert headers["Cache-Control"] == "no-store"
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert "camera=()" in headers["Permissions-Policy"]
-    policy = dict(directive.split(" ", 1) for directive in headers["Content-Security-Policy"].split("; "))
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": "'self'",
-        "img-src": "'self' https://assets.smallcase.com",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
+    headers = dict(client.get(path).headers)
+    assert [headers.pop(name) for name in ("Content-Type", "Content-Length", "X-Request-Id") if name in headers]
+    assert headers == {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; img-src 'self' https://assets.smallcase.com; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
     }
-    assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize(
+    ("came_by", "expected"), [("https", "max-age=31536000"), ("http", None), ("", None), ("https, http", None)]
+)
+@pytest.mark.parametrize("path", ["/", "/nothing-here"])
+def test_only_who_came_by_https_is_told_to_keep_to_it(
+    client: FlaskClient, path: str, came_by: str, expected: str | None
+) -> None:
+    """Told over plain HTTP, where a platform has no domain, it would mean nothing or lock a visitor out."""
+    headers = client.get(path, headers={"X-Forwarded-Proto": came_by}).headers
+    assert headers.get("Strict-Transport-Security") == expected
 
 
 @pytest.mark.parametrize("path", EVERY_PATH[:-1])

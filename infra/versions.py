@@ -1,4 +1,5 @@
-"""Every version that the program pins, one line each, so that an update bot can raise them.
+"""Every version that the program names, one line each, so that an update bot can raise them; its SDKs are pinned in
+`pyproject.toml`.
 
 `docs/upgrades.md` says which belong together and in which order they go up.
 """
@@ -6,9 +7,6 @@
 from typing import Final
 
 PULUMI: Final = "3.259.0"
-PULUMI_AWS: Final = "7.51.1"
-PULUMI_EKS: Final = "4.4.0"
-PULUMI_GITHUB: Final = "6.15.0"
 PULUMI_KUBERNETES: Final = "4.25.0"
 PULUMI_DOCKER_BUILD: Final = "0.0.22"
 

@@ -1,6 +1,7 @@
 """Decisions that are pure functions: they need neither Pulumi nor a cloud."""
 
 import subprocess
+from contextlib import suppress
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_a_fourth_zone_is_refused() -> None:
 )
 def test_a_pod_asks_for_what_fargate_rounds_up_to_its_size(size: str, cpu: str, memory: str) -> None:
     assert PodSize.parse(size).requests == {"cpu": cpu, "memory": memory}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memories"),
+    [
+        ("0.25", ["0.5", "1", "2"]),
+        ("0.5", ["1", "2", "3", "4"]),
+        ("1", ["2", "3", "4", "5", "6", "7", "8"]),
+        ("2", [str(gigabytes) for gigabytes in range(4, 17)]),
+        ("4", [str(gigabytes) for gigabytes in range(8, 31)]),
+        ("8", [str(gigabytes) for gigabytes in range(16, 61, 4)]),
+        ("16", [str(gigabytes) for gigabytes in range(32, 121, 8)]),
+    ],
+)
+def test_fargate_has_these_sizes_and_no_others(cpu: str, memories: list[str]) -> None:
+    """https://docs.aws.amazon.com/eks/latest/userguide/fargate-pod-configuration.html"""
+    taken: list[str] = []
+    for memory in ["0.5", *map(str, range(1, 200))]:
+        with suppress(ValueError):
+            PodSize.parse(f"{cpu}vCPU-{memory}GB")
+            taken.append(memory)
+    assert taken == memories
 
 
 @pytest.mark.parametrize("size", ["0.25vCPU-4GB", "8vCPU-18GB", "0.3vCPU-1GB", "1GB", "1vCPU-2GB ", "NaNvCPU-1GB", ""])
@@ -127,6 +150,13 @@ def test_a_dirty_app_is_named_after_its_content(checkout: Path) -> None:
     assert first != second
     (checkout / "app" / "new.py").unlink()
     assert revision.read(checkout).commit == first
+
+
+def test_a_file_that_nobody_added_makes_the_app_dirty_since_the_build_takes_it_along(checkout: Path) -> None:
+    (checkout / "app" / "new.py").write_text("")
+    assert "-dirty-" in revision.read(checkout).commit
+    (checkout / ".gitignore").write_text("new.py\n")
+    assert "-dirty-" not in revision.read(checkout).commit
 
 
 def test_a_change_outside_the_app_does_not_make_the_image_dirty(checkout: Path) -> None:

@@ -2,11 +2,12 @@ from dataclasses import FrozenInstanceError
 from ipaddress import IPv4Network
 
 import pytest
+from PIL import Image
 
 from infra import settings
 from infra.fargate import PodSize
 from infra.settings import Settings, SettingsError
-from tests.stack_files import STACKS, config, declared, own_values
+from tests.stack_files import CHECKOUT, STACKS, config, declared, own_values
 
 DIGEST = "sha256:" + "a1" * 32
 
@@ -31,10 +32,25 @@ def test_every_stack_file_is_valid(stack: str) -> None:
     assert parse(stack).stack == stack
 
 
+def test_each_environment_has_a_colour_of_its_own_as_the_readme_shows_it() -> None:
+    colours = {stack: str(own_values(stack)["smallcase:colour"]) for stack in ("blue", "green", "develop")}
+    assert colours == {"blue": "#2563eb", "green": "#15803d", "develop": "#f59e0b"}
+    for stack, colour in colours.items():
+        with Image.open(CHECKOUT / "docs" / "pages" / f"{stack}.png") as picture:
+            shown = picture.convert("RGB").getpixel((5, 5))
+        assert shown == tuple(bytes.fromhex(colour.removeprefix("#")))
+
+
 def test_the_three_environments_differ_by_no_more_than_six_named_keys() -> None:
     may_differ = {f"smallcase:{key}" for key in ("branch", "colour", "replicas", "size", "image", "host")}
     environments = [own_values(stack) for stack in ("blue", "green", "develop")]
     assert set().union(*environments) <= may_differ
+
+
+def test_a_whole_organisations_range_is_the_widest_that_is_let_in() -> None:
+    platform = parse("platform", apiAllowList=["12.0.0.0/8"]).platform
+    assert platform is not None
+    assert platform.api_allow_list == (IPv4Network("12.0.0.0/8"),)
 
 
 def test_each_branch_has_exactly_one_stack() -> None:
@@ -118,6 +134,8 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
         ("platform", {"natGateways": "two"}, ["'two'", "`one` or `per-zone`"]),
         ("platform", {"apiAllowList": []}, ["'[]'", "nobody could reach", "config set --path"]),
         ("platform", {"apiAllowList": ["0.0.0.0/0"]}, ["0.0.0.0/0", "to the world"]),
+        ("platform", {"apiAllowList": ["0.0.0.0/1", "128.0.0.0/1"]}, ["0.0.0.0/1", "to the world"]),
+        ("platform", {"apiAllowList": ["12.0.0.0/7"]}, ["12.0.0.0/7", "to the world"]),
         ("platform", {"apiAllowList": "mine"}, ["'mine'", "not a list"]),
         (
             "platform",

@@ -92,6 +92,23 @@ def test_alarms_watch_every_load_balancer_of_the_region_and_each_host() -> None:
     assert graph.one("aws:sns/topicSubscription:TopicSubscription").at("endpoint") == "operations@example.org"
 
 
+@pytest.mark.parametrize(
+    ("alarm", "missing"),
+    [
+        # No load balancer, or none that failed, reports nothing.
+        ("unhealthy-targets", "notBreaching"),
+        ("errors-of-the-application", "notBreaching"),
+        ("errors-of-load-balancers", "notBreaching"),
+        # A host that reports nothing is down.
+        ("controller", "breaching"),
+        ("preview", "breaching"),
+        ("deploy", "breaching"),
+    ],
+)
+def test_silence_is_good_news_of_a_load_balancer_and_bad_news_of_a_host(alarm: str, missing: str) -> None:
+    assert platform(**WITH_DOMAIN).one(ALARM, alarm).at("treatMissingData") == missing
+
+
 @pytest.mark.trap("T48")
 def test_another_account_than_the_configured_one_is_refused_by_the_provider() -> None:
     assert "allowedAccountIds" not in platform().one("pulumi:providers:aws").inputs

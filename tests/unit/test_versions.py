@@ -1,0 +1,44 @@
+"""A version that is said twice is the same."""
+
+import re
+import tomllib
+from typing import cast
+
+import pytest
+
+from infra import versions
+from tests.stack_files import CHECKOUT
+
+PROJECT = cast("dict[str, dict[str, list[str]]]", tomllib.loads((CHECKOUT / "pyproject.toml").read_text()))["project"]
+REQUIRED = dict(requirement.split("==") for requirement in PROJECT["dependencies"])
+LOCKED = {
+    package["name"]: package.get("version", "")
+    for package in cast("dict[str, list[dict[str, str]]]", tomllib.loads((CHECKOUT / "uv.lock").read_text()))["package"]
+}
+
+
+@pytest.mark.parametrize("package", sorted(REQUIRED))
+def test_every_sdk_is_locked_in_the_version_that_is_required(package: str) -> None:
+    assert LOCKED[package] == REQUIRED[package]
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [
+        ("pulumi", versions.PULUMI),
+        ("pulumi-docker-build", versions.PULUMI_DOCKER_BUILD),
+        ("pulumi-kubernetes", versions.PULUMI_KUBERNETES),
+        ("uv", versions.UV),
+    ],
+)
+def test_what_the_program_installs_is_what_it_is_tested_with(package: str, version: str) -> None:
+    assert LOCKED[package] == version
+
+
+def test_the_agents_have_the_builder_that_the_rehearsal_has() -> None:
+    go_mod = (CHECKOUT / "rehearsal" / "toolchain" / "modules" / "buildkit" / "go.mod").read_text()
+    assert re.search(rf"^require github\.com/moby/buildkit v{re.escape(versions.BUILDKIT)}$", go_mod, re.MULTILINE)
+
+
+def test_the_agents_have_the_oldest_python_that_the_project_takes() -> None:
+    assert PROJECT["requires-python"] == f">={versions.PYTHON}"

@@ -51,6 +51,83 @@ def test_a_taken_port_is_refused_with_the_command_that_shows_who_has_it(monkeypa
     assert f":{taken.port}" in refused.value.way_out
 
 
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of ours is taken, whatever runs on this machine."""
+    monkeypatch.setattr(machine, "ENDPOINTS", ())
+    monkeypatch.setattr(places, "BRIDGE", "smallcase-none")
+
+
+def fake_nft(directory: Path, *tables: str) -> Path:
+    program = directory / "nft"
+    lines = "\\n".join(f"table {table}" for table in tables)
+    program.write_text(f'#!/bin/sh\nprintf "{lines}\\n"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.usefixtures("free")
+@pytest.mark.parametrize("table", ["ip kube-proxy", "ip6 kube-proxy"])
+def test_a_machine_with_another_kubernetes_node_is_refused_by_its_packet_filter(tmp_path: Path, table: str) -> None:
+    with pytest.raises(RehearsalError, match=f"nftables table `{table}`: another Kubernetes node") as refused:
+        machine.check_free("", fake_nft(tmp_path, "inet filter", table))
+    assert f"`nft delete table {table}`" in refused.value.way_out
+
+
+@pytest.mark.usefixtures("free")
+def test_packet_filters_of_others_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    machine.check_free(ROUTES.splitlines()[0], fake_nft(tmp_path, "inet filter", "ip nat"))
+
+
+@pytest.mark.usefixtures("free")
+def test_a_network_that_overlaps_the_clusters_is_refused(tmp_path: Path) -> None:
+    route = f"{places.PODS} dev tun0 scope link"
+    with pytest.raises(RehearsalError, match="overlaps") as refused:
+        machine.check_free(route, fake_nft(tmp_path))
+    assert "Disconnect that network" in refused.value.way_out
+
+
+@pytest.fixture
+def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for control groups, on a machine that has everything else."""
+    root = tmp_path / "cgroup"
+    root.mkdir()
+    monkeypatch.setattr(machine, "CGROUP_ROOT", root)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", str)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("controllers", "lacking"),
+    [("cpuset cpu io pids", "memory"), ("memory", "cpu, pids"), ("", "cpu, memory, pids")],
+)
+def test_a_machine_whose_kernel_counts_too_little_is_refused_by_what_it_lacks(
+    cgroups: Path, tmp_path: Path, controllers: str, lacking: str
+) -> None:
+    (cgroups / "cgroup.controllers").write_text(f"{controllers}\n")
+    with pytest.raises(RehearsalError, match=f"The control groups {lacking} are not mounted below {cgroups}"):
+        machine.check_machine(NodeFiles(state=tmp_path / "state"))
+
+
+def test_control_groups_of_either_version_will_do(cgroups: Path, tmp_path: Path) -> None:
+    for name in ("cpu,cpuacct", "memory", "pids"):
+        (cgroups / name).mkdir()
+        (cgroups / name / "cgroup.procs").touch()
+    machine.check_machine(NodeFiles(state=tmp_path / "state"))
+    (cgroups / "cgroup.controllers").write_text("cpu memory pids\n")
+    machine.check_machine(NodeFiles(state=tmp_path / "state"))
+
+
+@pytest.mark.usefixtures("cgroups")
+def test_a_machine_without_its_programs_is_refused_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None if program in {"ip", "nsenter"} else program)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    with pytest.raises(RehearsalError, match="lacks nsenter, ip"):
+        machine.check_machine(NodeFiles(state=tmp_path / "state"))
+
+
 def test_the_ports_of_the_load_balancers_are_looked_at_too() -> None:
     first = str(places.LOAD_BALANCERS[1])
     assert {(first, 80), (first, 443)} <= {(endpoint.host, endpoint.port) for endpoint in machine.ENDPOINTS}

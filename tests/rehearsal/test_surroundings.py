@@ -16,6 +16,9 @@ def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_or_builder() -
         AWS_SESSION_TOKEN="token",  # noqa: S106
         BUILDX_BUILDER="mine",
         DOCKER_HOST="tcp://docker",
+        HELM_DRIVER="sql",
+        HELM_KUBECONTEXT="production",
+        KUBE_EDITOR="vi",
         KUBECONFIG="/home/me/.kube/config",
         PULUMI_ACCESS_TOKEN="token",  # noqa: S106
         PULUMI_BACKEND_URL="s3://mine",
@@ -23,8 +26,31 @@ def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_or_builder() -
     )
     assert {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "BUILDX_BUILDER", "DOCKER_HOST"} & set(found) == set()
     assert {"PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"} & set(found) == set()
+    assert {"HELM_KUBECONTEXT", "HELM_DRIVER", "KUBE_EDITOR"} & set(found) == set()
     assert found["PULUMI_BACKEND_URL"] == f"file://{places.state_directory() / 'pulumi'}"
     assert found["KUBECONFIG"] == str(places.state_directory() / "kubeconfig")
+
+
+def test_whatever_could_lead_elsewhere_is_this_rehearsals_own() -> None:
+    state = places.state_directory()
+    own = {name: value for name, value in variables(HOME="/home/me").items() if name not in {"HOME", "PATH"}}
+    assert own == {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_PROFILE": "administrator",
+        "DOCKER_CONFIG": f"{state}/docker",
+        "HELM_CACHE_HOME": f"{state}/helm",
+        "HELM_CONFIG_HOME": f"{state}/helm",
+        "HELM_DATA_HOME": f"{state}/helm",
+        "KUBECACHEDIR": f"{state}/kubectl",
+        "KUBECONFIG": f"{state}/kubeconfig",
+        "PULUMI_BACKEND_URL": f"file://{state}/pulumi",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": f"{state}/passphrase",
+        "PULUMI_DEBUG_PROVIDERS": f"aws:{places.AWS_PROVIDER.port},eks:{places.EKS_PROVIDER.port}",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_HOME": str(HOME),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "SMALLCASE_REHEARSAL": str(state),
+    }
 
 
 def test_what_has_nothing_to_do_with_a_cloud_stays_as_the_caller_has_it() -> None:

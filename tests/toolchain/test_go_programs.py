@@ -1,11 +1,12 @@
 """Which Go programs are built, from what, and what is said where they cannot be."""
 
+import io
 import shutil
 from pathlib import Path
 
 import pytest
 
-from rehearsal.progress import RehearsalError
+from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain import go_programs
 from rehearsal.toolchain.pins import KUBERNETES, MODULES, required_version
 
@@ -83,6 +84,24 @@ def test_any_change_of_a_source_or_pin_is_another_key(tmp_path: Path, file: str)
         changed.write("\n// changed\n")
 
     assert go_programs.key(go_programs.REGISTRY, "go1.26", module) != before
+
+
+def test_a_build_takes_the_pins_as_they_are_whatever_the_user_has_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`-mod=readonly`, or Go would mend `go.mod` by itself; no work file, no paths of this machine in the program."""
+    _fake_go(tmp_path, "go version go9.99 linux/amd64")
+    with (tmp_path / "go").open("a") as program:
+        program.write(f'if [ "$1" = build ]; then echo "$GOWORK|$CGO_ENABLED|$PWD|$*" > {tmp_path}/built; fi\n')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("GOWORK", "/home/me/go.work")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    go_programs.build(go_programs.REGISTRY, Progress(io.StringIO()))
+
+    work, cgo, directory, arguments = (tmp_path / "built").read_text().split("|")
+    assert (work, cgo, directory) == ("off", "0", str(MODULES / "registry"))
+    assert arguments.split()[:4] == ["build", "-mod=readonly", "-trimpath", "-ldflags"]
 
 
 def test_another_go_is_another_key() -> None:

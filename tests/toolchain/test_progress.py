@@ -1,6 +1,7 @@
 """What a user sees of a long step, and of an error."""
 
 import io
+import re
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ def test_a_long_step_is_never_silent_where_there_is_no_terminal() -> None:
     lines = said.getvalue().splitlines()
     assert lines[0] == "building …"
     assert any("still building" in line for line in lines)
-    assert lines[-1].startswith("✓ building 0.2 s")
+    assert re.fullmatch(r"✓ building \d+\.\d s", lines[-1])
 
 
 def test_a_step_that_fails_is_marked_and_its_error_goes_on() -> None:
@@ -63,3 +64,19 @@ def test_what_stops_a_verb_of_the_pipeline_keeps_its_exit_code(stopped: Stopped)
 
     assert exit_code(Progress(said), command) == stopped.code
     assert said.getvalue() == f"error: {stopped.message}\nMake one.\n"
+
+
+def test_a_command_that_goes_well_ends_with_its_own_code() -> None:
+    assert exit_code(Progress(io.StringIO()), lambda: None) == 0
+    assert exit_code(Progress(io.StringIO()), lambda: 3) == 3
+
+
+def test_an_interrupted_command_ends_as_a_shell_expects_it_and_without_a_stack_trace() -> None:
+    said = io.StringIO()
+
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    assert exit_code(Progress(said), command) == 130
+    assert "interrupted" in said.getvalue()
+    assert "Traceback" not in said.getvalue()

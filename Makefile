@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 GROOVY_LINT := $(CACHE)/groovy-lint-$(shell sha256sum jenkins/lint/package-lock.json | cut -c1-12)
 export UV_PYTHON_PREFERENCE ?= system
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image add-ons cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ state: .venv/ready ## AWS: make the bucket and the key that hold the stacks' sta
 
 host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins hosts (REGION=us-east-1 STACK=platform)
 	@$(PYTHON) -m operations host-image --region $(or $(REGION),us-east-1) --stack $(or $(STACK),platform)
+
+add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
+	@$(PYTHON) -m operations add-ons --region $(or $(REGION),us-east-1)
 
 cost: .venv/ready ## AWS: what the stacks that are up cost in a month
 	@$(PYTHON) -m operations cost

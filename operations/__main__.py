@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from operations import cost, host_image, state
+from operations import add_ons, cost, host_image, state
 from pipeline.outcomes import Stopped
 from pipeline.pulumi import Pulumi
 
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = verbs.add_parser("host-image", help="print the newest machine image for the Jenkins hosts")
     verb.add_argument("--region", default="us-east-1")
     verb.add_argument("--stack", default="platform", help="the stack that owns the platform")
+    verb = verbs.add_parser("add-ons", help="ask AWS whether it offers the pinned versions of the cluster's add-ons")
+    verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
     verb.add_argument("stacks", nargs="*", help="all that are up, unless named")
     given = parser.parse_args(arguments)
@@ -44,6 +46,8 @@ def _run(given: argparse.Namespace) -> None:
             print(f"pulumi stack init platform --secrets-provider '{made.secrets_provider}'")
         case "host-image":
             print(f"pulumi config set smallcase:hostImage {host_image.newest(given.region)} -s {given.stack}")
+        case "add-ons":
+            print("\n".join(add_ons.check(add_ons.catalogue(given.region))))
         case _:
             pulumi = Pulumi(project=CHECKOUT, environment=os.environ, out=sys.stdout)
             names = given.stacks or pulumi.stacks()

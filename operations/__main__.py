@@ -43,7 +43,8 @@ def _run(given: argparse.Namespace) -> None:
         case "state":
             made = state.ensure(given.region)
             print(f"pulumi login '{made.backend}'")
-            print(f"pulumi stack init platform --secrets-provider '{made.secrets_provider}'")
+            for stack in stacks.declared():
+                print(f"pulumi stack init {stack.name} --secrets-provider '{made.secrets_provider}'")
         case "host-image":
             print(f"pulumi config set smallcase:hostImage {host_image.newest(given.region)} -s {given.stack}")
         case "add-ons":

@@ -55,8 +55,8 @@ host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins h
 add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
 	@$(PYTHON) -m operations add-ons --region $(or $(REGION),us-east-1)
 
-cost: .venv/ready ## AWS: what the stacks that are up cost in a month
-	@$(PYTHON) -m operations cost
+cost: .venv/ready ## AWS: what the stacks cost in a month (PLANNED=yes: what they would after an `up`)
+	@$(PYTHON) -m operations cost $(if $(PLANNED),--planned)
 
 teardown: .venv/ready ## AWS: destroy every environment on a platform, then the platform (PLATFORM=name REALLY=name)
 	@$(PYTHON) -m pipeline teardown "$(PLATFORM)" --really "$(REALLY)"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from operations import add_ons, cost, host_image, state
+from pipeline.branches import stacks
 from pipeline.outcomes import Stopped
 from pipeline.pulumi import Pulumi
 
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
     verb.add_argument("stacks", nargs="*", help="all that are up, unless named")
+    verb.add_argument(
+        "--planned", action="store_true", help="what they would cost after an `up`, as their settings are now"
+    )
     given = parser.parse_args(arguments)
     try:
         _run(given)
@@ -43,8 +47,8 @@ def _run(given: argparse.Namespace) -> None:
         case "state":
             made = state.ensure(given.region)
             print(f"pulumi login '{made.backend}'")
-            for stack in stacks.declared():
-                print(f"pulumi stack init {stack.name} --secrets-provider '{made.secrets_provider}'")
+            for stack in stacks(CHECKOUT):
+                print(f"pulumi stack init {stack} --secrets-provider '{made.secrets_provider}'")
         case "host-image":
             print(f"pulumi config set smallcase:hostImage {host_image.newest(given.region)} -s {given.stack}")
         case "add-ons":
@@ -52,7 +56,8 @@ def _run(given: argparse.Namespace) -> None:
         case _:
             pulumi = Pulumi(project=CHECKOUT, environment=os.environ, out=sys.stdout)
             names = given.stacks or pulumi.stacks()
-            print(cost.report({name: pulumi.resources(name) for name in names}, cost.prices()))
+            look = pulumi.planned if given.planned else pulumi.resources
+            print(cost.report({name: look(name) for name in names}, cost.prices()))
 
 
 if __name__ == "__main__":

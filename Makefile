@@ -10,7 +10,7 @@ export UV_PYTHON_PREFERENCE ?= system
 .PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image add-ons cost teardown
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 rehearse: .venv/ready ## Bring everything up on this machine, from nothing to three live pages (Linux, root)
 	@$(PYTHON) -m rehearsal up

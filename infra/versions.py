@@ -14,7 +14,7 @@ KUBERNETES: Final = "1.35"
 """Minor version of the EKS control plane. 1.34 leaves standard support on 2 December 2026; extended support costs six
 times as much (https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html)."""
 
-# Add-ons that go with it: `aws eks describe-addon-versions --kubernetes-version 1.35 --addon-name coredns`.
+# Add-ons that go with it. `make add-ons` asks AWS whether it offers them, and which to take if not.
 COREDNS: Final = "v1.14.3-eksbuild.3"
 KUBE_PROXY: Final = "v1.35.3-eksbuild.18"
 VPC_CNI: Final = "v1.23.0-eksbuild.1"

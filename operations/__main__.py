@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from operations import cost, host_image, state
+from operations import add_ons, cost, host_image, state
+from pipeline.branches import stacks
 from pipeline.outcomes import Stopped
 from pipeline.pulumi import Pulumi
 
@@ -25,8 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = verbs.add_parser("host-image", help="print the newest machine image for the Jenkins hosts")
     verb.add_argument("--region", default="us-east-1")
     verb.add_argument("--stack", default="platform", help="the stack that owns the platform")
+    verb = verbs.add_parser("add-ons", help="ask AWS whether it offers the pinned versions of the cluster's add-ons")
+    verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
     verb.add_argument("stacks", nargs="*", help="all that are up, unless named")
+    verb.add_argument(
+        "--planned", action="store_true", help="what they would cost after an `up`, as their settings are now"
+    )
     given = parser.parse_args(arguments)
     try:
         _run(given)
@@ -41,13 +47,17 @@ def _run(given: argparse.Namespace) -> None:
         case "state":
             made = state.ensure(given.region)
             print(f"pulumi login '{made.backend}'")
-            print(f"pulumi stack init platform --secrets-provider '{made.secrets_provider}'")
+            for stack in stacks(CHECKOUT):
+                print(f"pulumi stack init {stack} --secrets-provider '{made.secrets_provider}'")
         case "host-image":
             print(f"pulumi config set smallcase:hostImage {host_image.newest(given.region)} -s {given.stack}")
+        case "add-ons":
+            print("\n".join(add_ons.check(add_ons.catalogue(given.region))))
         case _:
             pulumi = Pulumi(project=CHECKOUT, environment=os.environ, out=sys.stdout)
             names = given.stacks or pulumi.stacks()
-            print(cost.report({name: pulumi.resources(name) for name in names}, cost.prices()))
+            look = pulumi.planned if given.planned else pulumi.resources
+            print(cost.report({name: look(name) for name in names}, cost.prices()))
 
 
 if __name__ == "__main__":

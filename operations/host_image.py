@@ -3,7 +3,7 @@
 from typing import Final
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.outcomes import Failed
 
@@ -20,6 +20,6 @@ def newest(region: str) -> str:
     try:
         ssm = boto3.Session(region_name=region).client("ssm")  # pyright: ignore[reportUnknownMemberType]
         found = ssm.get_parameter(Name=PARAMETER)
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         raise Failed(f"AWS does not name an image for {region}: {error}.") from None
     return found["Parameter"].get("Value", "")

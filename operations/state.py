@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import state
 from infra.settings import PROJECT
@@ -45,7 +45,7 @@ def ensure(region: str) -> StateStore:
         s3 = session.client("s3")  # pyright: ignore[reportUnknownMemberType]
         account = sts.get_caller_identity()["Account"]
         _bucket(s3, state.bucket_name(account, region), region, _key(kms))
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         raise Failed(f"AWS refuses: {error}.", "It takes credentials that may administer S3 and KMS.") from None
     return StateStore(backend=state.backend_url(account, region), secrets_provider=state.secrets_provider(region))
 

@@ -32,6 +32,8 @@ POLL: Final = 5.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0
 """Seconds that a command has that only reads the state."""
+PREVIEWED: Final = 600.0
+"""Seconds that a preview has whose outcome is only read."""
 
 NO_SUCH_STACK: Final = 6
 """The CLI's exit code where a stack does not exist."""
@@ -139,6 +141,22 @@ class Pulumi:
         exported = json.loads(self._read("stack", "export", "--stack", stack).stdout)
         deployment = cast("dict[str, dict[str, object]]", exported)["deployment"]
         return cast("list[Mapping[str, object]]", deployment.get("resources") or [])
+
+    def planned(self, stack: str) -> Sequence[Mapping[str, object]]:
+        """The resources that there would be if the stack went up as its settings are.
+
+        Raises:
+            WrongUse: there is no such stack, or a credential or the CLI is missing.
+            Failed: the preview fails.
+        """
+        arguments = ("preview", "--json", "--show-sames", "--stack", stack)
+        answer = self.run(*arguments, deadline=Deadline.after(PREVIEWED))
+        if answer.code != 0:
+            raise explain(answer, f"`pulumi {' '.join(arguments)}`")
+        steps = cast("list[dict[str, object]]", json.loads(answer.stdout).get("steps") or [])
+        # A replacement is several steps on one resource.
+        found = {step["urn"]: step["newState"] for step in steps if step.get("newState")}
+        return [cast("Mapping[str, object]", state) for state in found.values()]
 
     def outputs(self, stack: str) -> dict[str, object]:
         """The outputs of a stack; nothing where it does not exist.

@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine import stories
 from tests.engine.stories import Life
+from tests.engine.terminal import Operator, operator_of
 from tests.engine.world import World, copy_of, empty_world, make_checkout
 
 STORIES: Final[Mapping[str, Callable[[World], Life]]] = {
@@ -56,3 +57,9 @@ def live(untouched: World, pulumi_cli: Path, tmp_path: Path) -> Iterator[World]:
     """The platform and one environment, up, to do anything with."""
     with copy_of(untouched, tmp_path / "world", pulumi_cli) as world:
         yield world
+
+
+@pytest.fixture
+def operator(live: World, tmp_path: Path) -> Operator:
+    """A person with a checkout of the platform and the environment."""
+    return operator_of(live, tmp_path)

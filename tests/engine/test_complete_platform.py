@@ -126,6 +126,34 @@ def test_a_new_machine_image_replaces_the_hosts_and_what_they_keep_stays(live: W
     assert attached.text("volumeId") == named(step.before, VOLUME, "jenkins-home").id
 
 
+def test_a_host_and_a_protected_volume_that_are_lost_come_back_with_the_next_up(live: World) -> None:
+    before = live.account()
+    lost = [
+        *of_kind(before, ATTACHMENT).values(),
+        named(before, INSTANCE, "controller"),
+        *of_kind(before, VOLUME).values(),
+    ]
+    for resource in lost:
+        live.cloud.delete(resource.type, resource.id)
+    back = live.up("platform", "--refresh", "--run-program")
+    assert back.succeeded, back.outcome.output
+    assert kinds(back.after) == kinds(before)
+    created = {resource.type for resource in lost}
+    assert {kind for kind, done in back.outcome.changes().items() if done == "create"} == created
+
+
+def test_a_host_is_replaced_by_its_urn_and_nothing_else_is(live: World) -> None:
+    [urn] = [
+        str(resource["urn"])
+        for resource in live.harness.state("platform")
+        if resource["type"] == INSTANCE and str(resource["urn"]).endswith("::preview")
+    ]
+    replaced = live.up("platform", "--replace", urn)
+    assert replaced.succeeded, replaced.outcome.output
+    assert replaced.outcome.order("create-replacement") == [INSTANCE]
+    assert set(replaced.outcome.changes()) == {INSTANCE}
+
+
 @pytest.fixture
 def empty(pulumi_cli: Path, untouched: World, tmp_path: Path) -> Iterator[World]:
     """An account with nothing in it, and the stack `platform` without a resource."""

@@ -2,20 +2,15 @@
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 import pytest
 
 from rehearsal.cloud.faults import Fault
 from rehearsal.cloud.properties import Properties
-from tests.engine.harness import Outcome
+from tests.engine.terminal import WITHIN, Operator
 from tests.engine.world import (
     CLUSTER,
     IMAGE,
@@ -27,77 +22,11 @@ from tests.engine.world import (
     types_in,
 )
 
-VERB: Final = ("pipeline", "teardown", "platform", "--really", "platform")
+TEARDOWN: Final = ("pipeline", "teardown", "platform", "--really", "platform")
 """Module and arguments."""
-WITHIN: Final = 100
-"""Seconds after which it is taken to hang."""
 HANGS: Final = (
     "timed out waiting for the condition: smallcase-green/smallcase has a finalizer, ingress.k8s.aws/resources"
 )
-KUBECTL: Final = """\
-#!{python}
-# `kubectl get KIND --all-namespaces --output json` on the account's file; a file `unreachable` takes the API away.
-import json, pathlib, sys
-here = pathlib.Path(__file__).resolve().parent
-if (here / "unreachable").exists():
-    sys.exit("Unable to connect to the server: dial tcp: i/o timeout")
-kind = {{"ingresses.networking.k8s.io": "Ingress", "targetgroupbindings.elbv2.k8s.aws": "TargetGroupBinding"}}
-wanted = kind[sys.argv[sys.argv.index("get") + 1]]
-found = [one["id"].split("/") for one in json.loads(pathlib.Path({account!r}).read_text())
-         if one["type"].startswith("kubernetes:") and one["type"].endswith(":" + wanted)]
-print(json.dumps({{"items": [{{"metadata": {{"namespace": one[0], "name": one[1]}}}} for one in found]}}))
-"""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Operator:
-    """A person at a terminal in a checkout, with `pulumi` and `kubectl` on PATH."""
-
-    world: World
-    checkout: Path
-    programs: Path
-
-    def lose_the_cluster(self) -> None:
-        (self.programs / "unreachable").touch()
-
-    def start(self) -> "subprocess.Popen[str]":
-        environment = dict(self.world.harness.environment)
-        return subprocess.Popen(
-            [sys.executable, "-m", *VERB],
-            cwd=self.checkout,
-            env={**environment, "PATH": f"{self.programs}{os.pathsep}{environment['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def teardown(self) -> Outcome:
-        return self.end(self.start())
-
-    def end(self, running: "subprocess.Popen[str]") -> Outcome:
-        try:
-            stdout, stderr = running.communicate(timeout=WITHIN)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)
-            raise
-        return Outcome(code=running.returncode, stdout=stdout, stderr=stderr)
-
-
-@pytest.fixture
-def operator(live: World, tmp_path: Path) -> Operator:
-    """Of the platform and the environment `green`."""
-    checkout, programs = tmp_path / "checkout", tmp_path / "programs"
-    shutil.copytree(live.harness.project, checkout, symlinks=True)
-    shutil.copytree(live.checkout / "pipeline", checkout / "pipeline")
-    subprocess.run(["git", "init", "--quiet", checkout], check=True)
-    programs.mkdir()
-    kubectl = programs / "kubectl"
-    kubectl.write_text(KUBECTL.format(python=sys.executable, account=str(live.directory / "cloud.json")))
-    kubectl.chmod(0o755)
-    return Operator(world=live, checkout=checkout, programs=programs)
 
 
 def assert_platform_stands(world: World) -> None:
@@ -113,20 +42,20 @@ def test_a_stuck_ingress_leaves_the_platform_as_it_was_and_once_it_is_free_the_v
 ) -> None:
     world = operator.world
     world.cloud.faults.order(Fault(type=INGRESS, operation="delete", message=HANGS))
-    stuck = operator.teardown()
+    stuck = operator.ran(*TEARDOWN)
     assert stuck.code == 1
     assert HANGS in stuck.output
     assert "Traceback" not in stuck.output
     assert world.cloud.of(INGRESS)
     assert_platform_stands(world)
     # The repository holds images, and says so; everything else goes.
-    freed = operator.teardown()
+    freed = operator.ran(*TEARDOWN)
     assert freed.code == 1
     assert "still contains images" in freed.output
     assert not in_namespace(world.account(), "smallcase-green")
     assert {REPOSITORY, IMAGE} <= types_in(world.account())
     world.empty_repository()
-    emptied = operator.teardown()
+    emptied = operator.ran(*TEARDOWN)
     assert emptied.code == 0, emptied.output
     assert world.account() == {}
 
@@ -137,7 +66,7 @@ def test_an_ingress_that_no_stack_knows_keeps_the_platform(operator: Operator) -
     [green] = world.cloud.of(INGRESS)
     by_hand: Properties = {"metadata": {"namespace": "smallcase-shop", "name": "basket"}, "spec": green.inputs["spec"]}
     world.cloud.create(INGRESS, "basket", {**green.inputs, **by_hand})
-    refused = operator.teardown()
+    refused = operator.ran(*TEARDOWN)
     assert refused.code == 3
     assert "smallcase-shop/basket" in refused.stderr
     assert "Traceback" not in refused.output
@@ -148,7 +77,7 @@ def test_an_ingress_that_no_stack_knows_keeps_the_platform(operator: Operator) -
 @pytest.mark.trap("T32")
 def test_a_cluster_that_does_not_answer_keeps_the_platform(operator: Operator) -> None:
     operator.lose_the_cluster()
-    refused = operator.teardown()
+    refused = operator.ran(*TEARDOWN)
     assert refused.code == 3
     assert "docs/recovery.md" in refused.stderr
     assert "Traceback" not in refused.output
@@ -161,7 +90,7 @@ def test_interrupted_half_way_it_waits_for_pulumi_leaves_no_lock_and_goes_on_whe
     world = operator.world
     slow = Fault(type=RELEASE, operation="delete", seconds=3)
     world.cloud.faults.order(slow)
-    running = operator.start()
+    running = operator.start(*TEARDOWN)
     deadline = time.monotonic() + WITHIN
     while not world.cloud.faults.calls(slow):
         assert time.monotonic() < deadline
@@ -177,6 +106,6 @@ def test_interrupted_half_way_it_waits_for_pulumi_leaves_no_lock_and_goes_on_whe
     locks = list((world.directory / "state" / ".pulumi" / "locks").rglob("*.json"))
     assert [json.loads(lock.read_text()) for lock in locks] == []
     world.empty_repository()
-    again = operator.teardown()
+    again = operator.ran(*TEARDOWN)
     assert again.code == 0, again.output
     assert world.account() == {}

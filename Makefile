@@ -28,7 +28,7 @@ status: .venv/ready ## The table of addresses, and what runs behind them
 	@$(PYTHON) -m rehearsal status
 
 test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over everything
 	@$(PYTHON) -m ruff check

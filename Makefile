@@ -35,9 +35,10 @@ lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over ever
 	@$(PYTHON) -m ruff format --check
 	@.venv/bin/basedpyright
 	@.venv/bin/hadolint app/Dockerfile
-	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
+	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins tests --include='*' --exclude='*.py')
+	@.venv/bin/yamllint --strict .
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
-	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile
+	@$(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning --failon warning Jenkinsfile tests/jenkins/harness.groovy tests/jenkins/job_dsl.groovy
 
 format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff check --fix

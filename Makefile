@@ -30,16 +30,17 @@ status: .venv/ready ## The table of addresses, and what runs behind them
 	@$(PYTHON) -m rehearsal status
 
 test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over everything
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
 	@.venv/bin/basedpyright
 	@.venv/bin/hadolint app/Dockerfile
-	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins --include='*' --exclude='*.py')
+	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins tests --include='*' --exclude='*.py')
+	@.venv/bin/yamllint --strict .
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
-	@PATH="$(NODE):$$PATH" $(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --javaexecutable $(JAVA) --loglevel warning --failon warning Jenkinsfile
+	@PATH="$(NODE):$$PATH" $(GROOVY_LINT)/node_modules/.bin/npm-groovy-lint --noserver --javaexecutable $(JAVA) --loglevel warning --failon warning Jenkinsfile tests/jenkins/harness.groovy tests/jenkins/job_dsl.groovy
 
 format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff check --fix

@@ -30,6 +30,7 @@ Wants=network-online.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/opt/smallcase/boot.sh
+TimeoutStartSec=1800
 Restart=on-failure
 RestartSec=30
 [Install]
@@ -41,6 +42,7 @@ Description=Learn the public keys of the other hosts
 [Service]
 Type=oneshot
 ExecStart=/opt/smallcase/keys.sh
+TimeoutStartSec=60
 """
 KEYS_TIMER: Final = """\
 [Timer]

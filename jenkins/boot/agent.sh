@@ -19,8 +19,7 @@ systemctl enable --now docker
 # Pulumi, by the checksums of its release.
 if [ "$(/usr/local/pulumi/pulumi version 2>/dev/null)" != "v$PULUMI_VERSION" ]; then
     ARCHIVE=/opt/smallcase/pulumi-v$PULUMI_VERSION-linux-x64.tar.gz
-    SUMS=$(curl --fail --silent --show-error --location \
-        "https://github.com/pulumi/pulumi/releases/download/v$PULUMI_VERSION/pulumi-$PULUMI_VERSION-checksums.txt")
+    SUMS=$(fetch "https://github.com/pulumi/pulumi/releases/download/v$PULUMI_VERSION/pulumi-$PULUMI_VERSION-checksums.txt")
     SUM=$(awk -v name="$(basename "$ARCHIVE")" '$2 == name { print $1 }' <<<"$SUMS")
     download "https://get.pulumi.com/releases/sdk/$(basename "$ARCHIVE")" "$SUM" "$ARCHIVE"
     tar --extract --gzip --file "$ARCHIVE" --directory /usr/local

@@ -22,6 +22,8 @@ fi
 mkdir -p "$HOME_DIRECTORY"
 grep -q " $HOME_DIRECTORY " /etc/fstab || echo "LABEL=jenkins-home $HOME_DIRECTORY xfs defaults,nofail 0 2" >>/etc/fstab
 mountpoint --quiet "$HOME_DIRECTORY" || mount "$HOME_DIRECTORY"
+# What is marked `nofail` may be missing without an error.
+mountpoint --quiet "$HOME_DIRECTORY" || { say "volume $HOME_VOLUME holds no XFS called jenkins-home, and is left as it is"; exit 1; }
 chown jenkins:jenkins "$HOME_DIRECTORY"
 
 # Java first: the package of Jenkins does not ask for it. The key of 2026 signs the packages, the one before has expired.
@@ -38,7 +40,8 @@ dnf install --quiet --assumeyes "jenkins-$JENKINS_VERSION"
 # Exactly the plugins in the list, none of them newer; a plugin that left the list leaves the disk.
 MANAGER=/opt/smallcase/jenkins-plugin-manager.jar
 MANAGER_URL=https://github.com/jenkinsci/plugin-installation-manager-tool/releases/download/$PLUGIN_MANAGER_VERSION/jenkins-plugin-manager-$PLUGIN_MANAGER_VERSION.jar
-download "$MANAGER_URL" "$(curl --fail --silent --show-error --location "$MANAGER_URL.sha256" | cut -d ' ' -f 1)" "$MANAGER"
+MANAGER_SUM=$(fetch "$MANAGER_URL.sha256" | cut -d ' ' -f 1)
+download "$MANAGER_URL" "$MANAGER_SUM" "$MANAGER"
 rm -rf "$HOME_DIRECTORY/plugins.new"
 java -jar "$MANAGER" --war /usr/share/java/jenkins.war --plugin-file /etc/jenkins/plugins.txt --latest=false \
     --plugin-download-directory "$HOME_DIRECTORY/plugins.new"

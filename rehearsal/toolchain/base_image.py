@@ -7,6 +7,7 @@ machine's certificate bundle and pip settings, so that a build inside it reaches
 import hashlib
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,15 @@ DROPPED: Final = ("var/log/*", "var/cache/ldconfig", "usr/share/doc", "usr/share
 
 
 def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
-    """The path of `rootfs.tar`, made by mmdebstrap from this machine's apt sources unless the cache has it."""
+    """The path of the base image's `rootfs.tar`, from the cache or made now."""
+    return debian_archive("base-image", BASE_IMAGE_PACKAGES, mmdebstrap, progress)
+
+
+def debian_archive(name: str, packages: Sequence[str], mmdebstrap: Path, progress: Progress) -> Path:
+    """The path of a `rootfs.tar` with these packages, made by mmdebstrap from this machine's apt sources unless the
+    cache has it under that name."""
     carried = [path for path in (CERTIFICATES, PIP_SETTINGS) if path.exists()]
-    digest = hashlib.sha256(repr((DEBIAN_SUITE, BASE_IMAGE_PACKAGES, BASE_IMAGE_EPOCH, DROPPED)).encode())
+    digest = hashlib.sha256(repr((DEBIAN_SUITE, packages, BASE_IMAGE_EPOCH, DROPPED)).encode())
     for path in carried:
         digest.update(str(path).encode() + b"\0" + path.read_bytes())
 
@@ -32,7 +39,7 @@ def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
             "--quiet",
             "--mode=unshare",
             "--variant=minbase",
-            f"--include={','.join(BASE_IMAGE_PACKAGES)}",
+            f"--include={','.join(packages)}",
             *(f"--customize-hook=upload {path} {path}" for path in carried),
             # What differs from one run to the next, or is of no use in an image.
             f'--customize-hook=cd "$1" && rm -rf {" ".join(DROPPED)}',
@@ -40,12 +47,12 @@ def base_image_archive(mmdebstrap: Path, progress: Progress) -> Path:
             directory / "rootfs.tar",
         ]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_IMAGE_EPOCH), "TMPDIR": str(directory)}
-        with progress.step("making the base image's file system with mmdebstrap"):
+        with progress.step(f"making the file system {name} with mmdebstrap"):
             made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
         if made.returncode != 0:
             raise RehearsalError(
-                f"mmdebstrap could not make the base image:\n{made.stderr.strip()[-1500:]}",
+                f"mmdebstrap could not make the file system {name}:\n{made.stderr.strip()[-1500:]}",
                 "Check the network and the machine's apt sources, then try again.",
             )
 
-    return cached_directory(f"base-image/{digest.hexdigest()[:16]}", make) / "rootfs.tar"
+    return cached_directory(f"{name}/{digest.hexdigest()[:16]}", make) / "rootfs.tar"

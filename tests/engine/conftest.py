@@ -1,7 +1,5 @@
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -10,34 +8,27 @@ from tests.engine.stories import Life
 from tests.engine.terminal import Operator, operator_of
 from tests.engine.world import World, copy_of, empty_world, make_checkout
 
-STORIES: Final[Mapping[str, Callable[[World], Life]]] = {
-    story.__name__: story for story in (stories.both_layers_in_one, stories.a_stack_each)
-}
 
+@pytest.fixture(scope="session")
+def tell(pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[World], Life]], Life]:
+    """Lives a story in an account of its own."""
 
-@pytest.fixture(scope="session", autouse=True)
-def told(
-    request: pytest.FixtureRequest, pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, Future[Life]]]:
-    """The stories that tests ask for, lived in the background while other tests run."""
-    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-
-    def tell(name: str, directory: Path) -> Life:
+    def live(story: Callable[[World], Life]) -> Life:
+        directory = tmp_path_factory.mktemp("story")
         with empty_world(directory / "world", make_checkout(directory / "smallcase"), pulumi_cli) as world:
-            return STORIES[name](world)
+            return story(world)
 
-    with ThreadPoolExecutor(max_workers=1) as background:
-        yield {name: background.submit(tell, name, tmp_path_factory.mktemp(name)) for name in STORIES if name in asked}
-
-
-@pytest.fixture(scope="session")
-def both_layers_in_one(told: Mapping[str, Future[Life]]) -> Life:
-    return told["both_layers_in_one"].result()
+    return live
 
 
 @pytest.fixture(scope="session")
-def a_stack_each(told: Mapping[str, Future[Life]]) -> Life:
-    return told["a_stack_each"].result()
+def both_layers_in_one(tell: Callable[[Callable[[World], Life]], Life]) -> Life:
+    return tell(stories.both_layers_in_one)
+
+
+@pytest.fixture(scope="session")
+def a_stack_each(tell: Callable[[Callable[[World], Life]], Life]) -> Life:
+    return tell(stories.a_stack_each)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Final, cast
 import pytest
 import yaml
 
+from pipeline.pulumi import PATIENCE
 from tests.jenkins.builds import JENKINSFILE, job_dsl
 from tests.stack_files import CHECKOUT, STACKS, own_values
 
@@ -168,6 +169,14 @@ def test_the_deploy_agent_takes_the_builds_of_a_branch(branch: str) -> None:
 )
 def test_the_deploy_agent_refuses_pull_requests_and_other_jobs(task: str) -> None:
     assert not may_run_on_deploy(task)
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_an_aborted_build_ends_after_the_pulumi_that_it_interrupts(node: int) -> None:
+    options = str(at(configuration(), *NODES, node, "permanent", "launcher", "ssh", "jvmOptions"))
+    seconds = re.fullmatch(r"-DSoftKillWaitSeconds=(\d+)", options)
+    assert seconds
+    assert int(seconds[1]) >= PATIENCE + 30
 
 
 def test_only_the_administrator_may_run_other_code_with_the_rights_of_a_job() -> None:

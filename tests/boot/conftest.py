@@ -1,0 +1,182 @@
+import hashlib
+import io
+import itertools
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import pytest
+
+from infra import versions
+from infra.platform.boot import Agent, Controller
+from tests.boot.internet import Internet, internet
+from tests.boot.machine import Disk, Machine, debian, disk
+
+PARAMETERS: Final = "/smallcase-platform/jenkins"
+CONTROLLER: Final = Controller(
+    region="us-east-1",
+    account="123456789012",
+    parameters=PARAMETERS,
+    home_volume="vol-0123456789abcdef0",
+    url="https://jenkins.example.org",
+    repository="example/smallcase",
+    github_app="123456",
+    agents={"preview": "10.42.0.10", "deploy": "10.42.0.11"},
+)
+AGENTS: Final = {
+    label: Agent(label=label, region="us-east-1", parameters=PARAMETERS, controller_address="10.42.192.10")
+    for label in CONTROLLER.agents
+}
+PUBLIC: Final = ("controller/key", "preview/host-key", "deploy/host-key")
+
+_MANAGER: Final = versions.JENKINS_PLUGIN_MANAGER
+MANAGER_URL: Final = (
+    "github.com/jenkinsci/plugin-installation-manager-tool/releases/download/"
+    f"{_MANAGER}/jenkins-plugin-manager-{_MANAGER}.jar"
+)
+PULUMI_URL: Final = f"get.pulumi.com/releases/sdk/pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
+PULUMI_SUMS_URL: Final = (
+    f"github.com/pulumi/pulumi/releases/download/v{versions.PULUMI}/pulumi-{versions.PULUMI}-checksums.txt"
+)
+
+
+Start = Callable[..., Machine]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Booted:
+    """A host that has booted, to take copies of."""
+
+    layers: tuple[Path, ...]
+    parameters: Mapping[str, str]
+    """What it left where the hosts publish their keys."""
+
+
+@pytest.fixture(scope="session")
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return debian(tmp_path_factory.mktemp("hosts"))
+
+
+@pytest.fixture(scope="session")
+def _internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
+    with internet(tmp_path_factory.mktemp("internet")) as reached:
+        yield reached
+
+
+@pytest.fixture(scope="session")
+def _layers(tmp_path_factory: pytest.TempPathFactory, _base: Path, _internet: Internet) -> dict[str, tuple[Path, ...]]:
+    """Disks of hosts that have read their user data, by label."""
+    layers: dict[str, tuple[Path, ...]] = {}
+    for label, host in {"controller": CONTROLLER, **AGENTS}.items():
+        machine = Machine.create(tmp_path_factory.mktemp(label), [_base], _internet, volume=None)
+        machine.read_user_data(host)
+        layers[label] = machine.layers
+    return layers
+
+
+@pytest.fixture(scope="session")
+def _volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image of the volume of the controller that has booted."""
+    return tmp_path_factory.mktemp("volume") / "image"
+
+
+@pytest.fixture(scope="session")
+def _controller(_layers: dict[str, tuple[Path, ...]], _internet: Internet, _volume: Path) -> Booted:
+    with disk(_volume, CONTROLLER.home_volume) as volume:
+        return _boot(Machine.create(_volume.with_name("controller"), _layers["controller"], _internet, volume))
+
+
+@pytest.fixture(scope="session")
+def _agent(
+    tmp_path_factory: pytest.TempPathFactory, _layers: dict[str, tuple[Path, ...]], _internet: Internet
+) -> Booted:
+    return _boot(Machine.create(tmp_path_factory.mktemp("agent"), _layers["preview"], _internet, volume=None))
+
+
+def _boot(machine: Machine) -> Booted:
+    fill(machine.internet)
+    ran = machine.boot()
+    assert ran.returncode == 0, ran.stdout
+    machine.calls()
+    written = {name: value for name, value in machine.internet.parameters.items() if value != "pending"}
+    return Booted(layers=machine.layers, parameters=written)
+
+
+@pytest.fixture
+def reached(_internet: Internet) -> Internet:
+    """What hosts need is there, and no host has published a key."""
+    fill(_internet)
+    return _internet
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Disk]:
+    """One that nobody has used."""
+    with disk(tmp_path / "volume", CONTROLLER.home_volume) as volume:
+        yield volume
+
+
+@pytest.fixture
+def start(tmp_path: Path, _layers: dict[str, tuple[Path, ...]], reached: Internet) -> Start:
+    """Make a new machine that has read the user data of `controller`, `preview` or `deploy`."""
+    numbers = itertools.count()
+
+    def start(label: str, volume: Disk | None = None) -> Machine:
+        return Machine.create(tmp_path / f"machine-{next(numbers)}", _layers[label], reached, volume)
+
+    return start
+
+
+@pytest.fixture
+def controller(tmp_path: Path, _controller: Booted, _volume: Path, reached: Internet) -> Iterator[Machine]:
+    """One that has booted."""
+    image = tmp_path / "its-volume"
+    subprocess.run(["cp", "--sparse=always", _volume, image], check=True, timeout=60)
+    reached.parameters.update(_controller.parameters)
+    with disk(image, CONTROLLER.home_volume) as volume:
+        yield Machine.create(tmp_path / "controller", _controller.layers, reached, volume)
+
+
+@pytest.fixture
+def agent(tmp_path: Path, _agent: Booted, reached: Internet) -> Machine:
+    """One for `preview` that has booted."""
+    reached.parameters.update(_agent.parameters)
+    return Machine.create(tmp_path / "agent", _agent.layers, reached, volume=None)
+
+
+def fill(reached: Internet) -> None:
+    """Put everything there that a host asks for."""
+    manager, pulumi = b"the plugin manager", _pulumi()
+    elsewhere = f"release-assets.githubusercontent.com/{_MANAGER}.jar"
+    for old in (reached.files, reached.parameters, reached.asked):
+        old.clear()
+    reached.files.update(
+        {
+            MANAGER_URL: elsewhere,
+            elsewhere: manager,
+            f"{MANAGER_URL}.sha256": f"{_sum(manager)} *manager.jar\n".encode(),
+            PULUMI_URL: pulumi,
+            PULUMI_SUMS_URL: f"{'0' * 64}  other.tar.gz\n{_sum(pulumi)}  {Path(PULUMI_URL).name}\n".encode(),
+        }
+    )
+    reached.parameters.update({f"{PARAMETERS}/{name}": "pending" for name in PUBLIC})
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _pulumi() -> bytes:
+    """An archive such as Pulumi's."""
+    program = f"#!/bin/sh\necho v{versions.PULUMI}\n".encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in ("pulumi", "pulumi-language-python"):
+            entry = tarfile.TarInfo(f"pulumi/{name}")
+            entry.size, entry.mode = len(program), 0o755
+            archive.addfile(entry, io.BytesIO(program))
+    return packed.getvalue()

@@ -1,0 +1,108 @@
+"""An agent's boot, with its real user data, on a machine of its own; and the controller's way in."""
+
+import re
+
+import pytest
+
+from infra import versions
+from tests.boot.conftest import PARAMETERS, PULUMI_SUMS_URL, PULUMI_URL, Start
+from tests.boot.internet import Internet
+from tests.boot.machine import Machine
+from tests.boot.test_controller import HOME, KEY, MOUNT, fails, succeeds
+
+pytestmark = pytest.mark.rehearsal
+
+WORK = "/var/lib/jenkins-agent"
+
+
+@pytest.fixture
+def fresh(start: Start) -> Machine:
+    """An agent that has read its user data."""
+    return start("preview")
+
+
+def test_a_first_boot_ends_with_the_pinned_tools_in_the_hands_of_jenkins(fresh: Machine) -> None:
+    assert succeeds(fresh.boot()).splitlines()[-1] == "smallcase: agent preview is ready"
+    tools = "python3 --version; uv --version; pulumi version; pulumi-language-python; git --version; id -Gn; id -u"
+    said = succeeds(fresh.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; {tools}; cat /tmp/builder-smallcase'"))
+    lines = said.splitlines()
+    assert lines[0].startswith(f"Python {versions.PYTHON}.")
+    assert lines[1].startswith(f"uv {versions.UV}")
+    assert lines[2:4] == [f"v{versions.PULUMI}"] * 2
+    assert lines[5:7] == ["jenkins docker", "1990"]
+    assert f"image=moby/buildkit:v{versions.BUILDKIT}" in lines[7]
+    assert succeeds(fresh.run(f"stat --format '%a %U' {WORK}")) == "700 jenkins\n"
+
+
+def test_systemd_finds_no_fault_in_the_units(agent: Machine) -> None:
+    units = "smallcase-boot.service smallcase-keys.service smallcase-keys.timer"
+    assert succeeds(agent.run(f"cd /etc/systemd/system && systemd-analyze verify {units} 2>&1")) == ""
+
+
+def test_the_ssh_server_takes_keys_of_jenkins_and_nothing_else(agent: Machine) -> None:
+    settings = succeeds(agent.run("sshd -T -C user=jenkins,host=controller,addr=10.42.192.10")).splitlines()
+    assert {
+        "allowusers jenkins",
+        "authenticationmethods publickey",
+        "authorizedkeysfile /etc/ssh/authorized_keys.d/%u",
+        "permitrootlogin no",
+    } <= set(settings)
+
+
+def test_a_second_boot_changes_nothing(agent: Machine, reached: Internet) -> None:
+    reached.asked.clear()
+    succeeds(agent.boot())
+    assert reached.asked == [f"GetParameter {PARAMETERS}/preview/host-key"]
+    assert not any("restart" in call for call in agent.calls())
+
+
+def test_pulumi_with_another_checksum_is_refused(fresh: Machine, reached: Internet) -> None:
+    reached.files[PULUMI_URL] = b"something else"
+    assert re.fullmatch(
+        rf"smallcase: https://{PULUMI_URL} does not have the checksum '[0-9a-f]{{64}}', so it is not used",
+        fails(fresh.boot()),
+    )
+    assert "pulumi" not in succeeds(fresh.run("ls /usr/local /opt/smallcase"))
+
+
+def test_a_release_of_pulumi_without_a_checksum_is_refused(fresh: Machine, reached: Internet) -> None:
+    reached.files[PULUMI_SUMS_URL] = b""
+    assert fails(fresh.boot()).endswith("does not have the checksum '', so it is not used")
+
+
+def test_checksums_that_are_not_there_are_named(fresh: Machine, reached: Internet) -> None:
+    del reached.files[PULUMI_SUMS_URL]
+    assert fails(fresh.boot()) == f"smallcase: cannot fetch https://{PULUMI_SUMS_URL}"
+
+
+def test_an_agent_waits_for_a_controller_that_has_published_nothing(agent: Machine) -> None:
+    assert succeeds(agent.run("/opt/smallcase/keys.sh")) == "smallcase: the controller has not published its key yet\n"
+    assert succeeds(agent.run("ls /etc/ssh/authorized_keys.d")) == ""
+
+
+def test_hosts_that_have_booted_know_each_other_and_nobody_else_comes_in(
+    controller: Machine, agent: Machine, reached: Internet
+) -> None:
+    reached.parameters[f"{PARAMETERS}/deploy/host-key"] = "ssh-ed25519 another"
+    succeeds(agent.run("/opt/smallcase/keys.sh"))
+    succeeds(controller.run(f"{MOUNT} /opt/smallcase/keys.sh"))
+    assert succeeds(controller.run(f"{MOUNT} /opt/smallcase/keys.sh")) == "", "nothing has changed"
+    mine, other, agents = "10.42.192.10", "10.42.192.11", "10.42.0.10"
+    addresses = [f"ip address add {address}/32 dev lo" for address in (mine, other, agents)]
+    serve = " && ".join([*addresses, "ip link set lo up", "exec /usr/sbin/sshd -D -e"])
+
+    with agent.running(serve, until="Server listening") as server:
+
+        def log_in(who: str = "jenkins", source: str = mine, key: str = KEY) -> str:
+            options = f"-o BatchMode=yes -o StrictHostKeyChecking=yes -b {source} -i {key}"
+            ssh = f"runuser -u jenkins -- ssh {options} -o UserKnownHostsFile={HOME}/.ssh/known_hosts"
+            other = "runuser -u jenkins -- ssh-keygen -q -t ed25519 -N '' -f /tmp/other <<<y >/dev/null"
+            return controller.run(f"{MOUNT} {other}; {ssh} {who}@{agents} id -un", beside=server).stdout
+
+        assert log_in() == "jenkins\n"
+        assert "Permission denied (publickey)" in log_in(who="root")
+        assert "Permission denied (publickey)" in log_in(source=other)
+        assert "Permission denied (publickey)" in log_in(key="/tmp/other")
+        reached.parameters[f"{PARAMETERS}/preview/host-key"] = reached.parameters[f"{PARAMETERS}/controller/key"]
+        assert "have changed" in succeeds(controller.run(f"{MOUNT} /opt/smallcase/keys.sh"))
+        assert "Host key verification failed" in log_in()

@@ -28,7 +28,7 @@ LISTENS_WITHIN: Final = 10.0
 """Seconds within which Pulumi has said its first line."""
 SETTLES_WITHIN: Final = 0.5
 """Seconds after its first line within which Pulumi listens for an interrupt."""
-POLL: Final = 5.0
+POLL: Final = 2.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0
 """Seconds that a command has that only reads the state."""

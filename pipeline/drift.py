@@ -15,6 +15,7 @@ from pipeline.checkout import REPORTS, Checkout
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
+from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
 
 HELP: Final = "compare the cloud with the commit that is deployed; it changes nothing"
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         message = f"`{target.stack}` runs `{commit}`, which is no commit of this clone: it was deployed from elsewhere."
         _write(report, message, out)
         raise Drifted(message, WAY_OUT)
-    with _program_at(commit, target) as pulumi:
+    with under_way(f"comparing {target.stack}"), _program_at(commit, target) as pulumi:
         answer = pulumi.run(
             *("preview", "--stack", target.stack, "--json", "--refresh", "--run-program"), deadline=deadline
         )

@@ -13,6 +13,7 @@ from pipeline import environments
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed
+from pipeline.progress import under_way
 
 HELP: Final = "look at the live page until every pod shows what was deployed; the last line is its address"
 
@@ -72,7 +73,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         print(NO_STACK.format(branch=target.deployed_as, verb="verify"), file=out)
         return
-    seen = verify(target, deadline)
+    with under_way(f"looking at {target.stack}"):
+        seen = verify(target, deadline)
     print(f"{seen.page.environment}, branch {seen.page.branch}, {seen.page.version}, {seen.page.digest}", file=out)
     print(f"seen from every pod: {', '.join(sorted(seen.pods))}", file=out)
     print(seen.url, file=out, flush=True)

@@ -85,6 +85,15 @@ def test_a_bad_setting_is_one_message_and_leaves_neither_report_nor_plan(live: L
     assert not list((live.checkout / "reports").iterdir())
 
 
+def test_an_environment_without_its_platform_is_one_message_with_both_ways_out(live: Live) -> None:
+    live.configure(platform="elsewhere")
+    ran = live.verb("preview", "--save-plan", "reports/plan.json")
+    assert ran.code == 1
+    assert "`pulumi up -s elsewhere`" in ran.stderr
+    assert "`pulumi config set smallcase:platform self -s develop`" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_plan_says_what_it_was_made_for_and_pulumi_still_takes_it(small: Live) -> None:
     small.plan()
     plan = small.checkout / "reports/plan.json"

@@ -23,6 +23,7 @@ INTO_STAGING: Final = pull_request("develop", "staging")
 INTO_MASTER: Final = pull_request("staging", "master")
 STRAIGHT_INTO_MASTER: Final = pull_request("feature/page", "master")
 OF_A_FORK: Final = pull_request("develop", "staging", fork="mallory")
+NIGHT: Final = push("develop", cause="TimerTriggerCause")
 PUSHES: Final = {branch: push(branch) for branch in STACKS}
 
 TESTED: Final = [("flow", "preview"), ("test", "preview")]
@@ -42,7 +43,7 @@ def jenkins(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> G
     git(server, "reset", "--quiet", "--hard", "FETCH_HEAD")
     for branch in ("staging", "develop"):
         git(server, "branch", branch)
-    scenarios = (INTO_DEVELOP, INTO_STAGING, INTO_MASTER, STRAIGHT_INTO_MASTER, OF_A_FORK, *PUSHES.values())
+    scenarios = (INTO_DEVELOP, INTO_STAGING, INTO_MASTER, STRAIGHT_INTO_MASTER, OF_A_FORK, NIGHT, *PUSHES.values())
     with FakeGitHub.serving() as github:
         repository = Repository(server=server)
         yield Jenkins.create(repository, github, directory, rehearsal.standing, *scenarios)
@@ -102,6 +103,22 @@ def test_a_change_reaches_production_branch_by_branch_and_page_by_page(rehearsal
     released = {release["tag_name"]: release["prerelease"] for release in jenkins.github.releases}
     assert repository.tags() == {"v0.1.0-beta.1": betas, "v0.1.0": stable}
     assert released == {"v0.1.0-beta.1": True, "v0.1.0": False}
+
+
+def test_what_somebody_changed_by_hand_is_found_at_night_and_mended_by_the_next_delivery(
+    rehearsal: Rehearsal, jenkins: Jenkins
+) -> None:
+    assert succeeded(jenkins.build(NIGHT)).verbs == [("drift", "preview")]
+    scaled = rehearsal.shell(
+        *("kubectl", "scale", "--namespace=smallcase-develop", "deployment/smallcase", "--replicas=2")
+    )
+    assert scaled.returncode == 0, scaled.stderr
+    found = jenkins.build(NIGHT).failed
+    assert found
+    assert found.ran.code == 4
+    assert "| changed | `deployment` | kubernetes:apps/v1:Deployment | `spec.replicas` |" in found.ran.stdout
+    succeeded(jenkins.build(PUSHES["develop"]))
+    succeeded(jenkins.build(NIGHT))
 
 
 def test_a_pull_request_past_staging_is_refused_before_anything_else_runs(jenkins: Jenkins) -> None:

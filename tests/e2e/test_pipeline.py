@@ -105,19 +105,23 @@ def test_a_change_reaches_production_branch_by_branch_and_page_by_page(rehearsal
     assert released == {"v0.1.0-beta.1": True, "v0.1.0": False}
 
 
-def test_what_somebody_changed_by_hand_is_found_at_night_and_mended_by_the_next_delivery(
+def test_what_somebody_changed_by_hand_is_found_at_night_until_it_is_undone(
     rehearsal: Rehearsal, jenkins: Jenkins
 ) -> None:
+    def scale(replicas: int) -> None:
+        to = ("--namespace=smallcase-develop", "deployment/smallcase", f"--replicas={replicas}")
+        scaled = rehearsal.shell("kubectl", "scale", *to)
+        assert scaled.returncode == 0, scaled.stderr
+
     assert succeeded(jenkins.build(NIGHT)).verbs == [("drift", "preview")]
-    scaled = rehearsal.shell(
-        *("kubectl", "scale", "--namespace=smallcase-develop", "deployment/smallcase", "--replicas=2")
-    )
-    assert scaled.returncode == 0, scaled.stderr
-    found = jenkins.build(NIGHT).failed
+    scale(2)
+    try:
+        found = jenkins.build(NIGHT).failed
+    finally:
+        scale(1)
     assert found
     assert found.ran.code == 4
     assert "| changed | `deployment` | kubernetes:apps/v1:Deployment | `spec.replicas` |" in found.ran.stdout
-    succeeded(jenkins.build(PUSHES["develop"]))
     succeeded(jenkins.build(NIGHT))
 
 

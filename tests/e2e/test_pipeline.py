@@ -23,7 +23,7 @@ INTO_STAGING: Final = pull_request("develop", "staging")
 INTO_MASTER: Final = pull_request("staging", "master")
 STRAIGHT_INTO_MASTER: Final = pull_request("feature/page", "master")
 OF_A_FORK: Final = pull_request("develop", "staging", fork="mallory")
-NIGHT: Final = push("develop", cause="TimerTriggerCause")
+NIGHT: Final = push("staging", cause="TimerTriggerCause")
 PUSHES: Final = {branch: push(branch) for branch in STACKS}
 
 TESTED: Final = [("flow", "preview"), ("test", "preview")]
@@ -109,16 +109,16 @@ def test_what_somebody_changed_by_hand_is_found_at_night_until_it_is_undone(
     rehearsal: Rehearsal, jenkins: Jenkins
 ) -> None:
     def scale(replicas: int) -> None:
-        to = ("--namespace=smallcase-develop", "deployment/smallcase", f"--replicas={replicas}")
+        to = ("--namespace=smallcase-green", "deployment/smallcase", f"--replicas={replicas}")
         scaled = rehearsal.shell("kubectl", "scale", *to)
         assert scaled.returncode == 0, scaled.stderr
 
     assert succeeded(jenkins.build(NIGHT)).verbs == [("drift", "preview")]
-    scale(2)
+    scale(3)
     try:
         found = jenkins.build(NIGHT).failed
     finally:
-        scale(1)
+        scale(2)
     assert found
     assert found.ran.code == 4
     assert "| changed | `deployment` | kubernetes:apps/v1:Deployment | `spec.replicas` |" in found.ran.stdout

@@ -83,11 +83,15 @@ def _up(progress: Progress, checkout: Path) -> list[Live]:
             with progress.step(f"pulumi up -s {target.stack}"):
                 _bring_up(target)
         live = [_live(target) for target in owners if target.build.branch]
-        return live + _deploy_all([target for target in targets if not target.owns_platform], progress)
+        # The first alone: what fails there goes no further, and BuildKit cannot write one new image twice at once.
+        environments = [target for target in targets if not target.owns_platform]
+        return [*live, *_deploy_all(environments[:1], progress), *_deploy_all(environments[1:], progress)]
 
 
 def _deploy_all(environments: Sequence[Target], progress: Progress) -> list[Live]:
     """Deploy environments beside one another, as Jenkins does."""
+    if not environments:
+        return []
     ways = ", ".join(f"{target.build.branch} to {target.stack}" for target in environments)
     with progress.step(f"deploying {ways}"), ThreadPoolExecutor() as pool:
         try:

@@ -15,13 +15,18 @@ from pipeline.checkout import REPORTS, Checkout
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
+from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
 
 HELP: Final = "compare the cloud with the commit that is deployed; it changes nothing"
 
 REPORT: Final = "drift.md"
 
-WAY_OUT: Final = "`deploy` brings it back: push, or run the branch's build again."
+WAY_OUT: Final = (
+    "Undo it by hand, as the table says: a deployment does what changed in the program, and does not look for what "
+    "changed in the cloud."
+)
+ELSEWHERE: Final = "Push that commit, or run the branch's build again, which deploys what the branch has."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +55,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if target.checkout.run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").returncode != 0:
         message = f"`{target.stack}` runs `{commit}`, which is no commit of this clone: it was deployed from elsewhere."
         _write(report, message, out)
-        raise Drifted(message, WAY_OUT)
-    with _program_at(commit, target) as pulumi:
+        raise Drifted(message, ELSEWHERE)
+    with under_way(f"comparing {target.stack}"), _program_at(commit, target) as pulumi:
         answer = pulumi.run(
             *("preview", "--stack", target.stack, "--json", "--refresh", "--run-program"), deadline=deadline
         )

@@ -13,6 +13,7 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Refused
 from pipeline.plan import Plan
+from pipeline.progress import under_way
 from pipeline.pulumi import explain
 
 HELP: Final = "show what a deployment would change, of a pull request that of its target; it builds and changes nothing"
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         _write(report, NO_STACK.format(branch=target.deployed_as, verb="preview"), out)
         return
-    found = preview(target, deadline, plan)
+    with under_way(f"previewing {target.stack}"):
+        found = preview(target, deadline, plan)
     _write(report, summary(target, found, client_side=_is_client_side(target)), out)
 
 

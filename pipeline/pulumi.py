@@ -10,9 +10,9 @@ import re
 import shutil
 import signal
 import socket
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TextIO, cast, final
 
@@ -28,7 +28,7 @@ LISTENS_WITHIN: Final = 10.0
 """Seconds within which Pulumi has said its first line."""
 SETTLES_WITHIN: Final = 0.5
 """Seconds after its first line within which Pulumi listens for an interrupt."""
-POLL: Final = 5.0
+POLL: Final = 2.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0
 """Seconds that a command has that only reads the state."""
@@ -116,10 +116,12 @@ class Pulumi:
     environment: Mapping[str, str]
     out: TextIO
     """Where lines go that are shown."""
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """For whoever runs this in a thread, which Ctrl-C does not reach: set, it is taken for one."""
 
     def elsewhere(self, project: Path) -> "Pulumi":
         """The same, in another directory."""
-        return Pulumi(project=project, environment=self.environment, out=self.out)
+        return replace(self, project=project)
 
     def stacks(self) -> list[str]:
         """The stacks that exist.
@@ -185,12 +187,14 @@ class Pulumi:
         with started(command, self.project, environment) as process:
             follow = Follower(process, self.out) if show else _show_nothing
             try:
-                code = process.wait(deadline.remaining, follow)
+                code = process.wait(deadline.remaining, follow, until=self.stopped.is_set)
             except KeyboardInterrupt:
                 self._interrupt(process, what, follow)
                 raise
             if code is None:
                 self._interrupt(process, what, follow)
+                if self.stopped.is_set():
+                    raise KeyboardInterrupt
                 raise Failed(
                     f"{what} did not end within {deadline} and was interrupted; the previous version serves.",
                     "What it had begun is recorded: the next run goes on from there.",
@@ -227,7 +231,8 @@ class Pulumi:
                     f"{stack} is locked by {named}: waiting {duration_text(deadline.remaining)} at most.", file=self.out
                 )
                 told = True
-            time.sleep(POLL)
+            if self.stopped.wait(POLL):
+                raise KeyboardInterrupt
 
     def _read(self, *arguments: str, also: int = 0) -> Answer:
         """A command that only reads the state and has to end with 0, or with the other code."""

@@ -5,15 +5,17 @@ Environments are deployed by the pipeline's own verbs, with the rights that Jenk
 """
 
 import secrets
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Final, final
 
 from rich.console import Console
 
-from pipeline.branches import configurations
+from pipeline.branches import configurations, platform_of
 from pipeline.checkout import Build, Checkout
 from pipeline.deadline import Deadline
 from pipeline.deploy import deploy
@@ -69,55 +71,68 @@ def _alone() -> AbstractContextManager[None]:
 
 def _up(progress: Progress, checkout: Path) -> list[Live]:
     standing = cluster.start(progress)
-    directory = project_directory()
-    project.generate(checkout, directory, standing.overlay)
+    project.generate(checkout, project_directory(), standing.overlay)
     _prepare_state()
-    with _logged(standing, directory, "stacks") as pulumi:
-        existing = pulumi.stacks()
-    live: list[Live] = []
-    for stack, config in configurations(directory).items():
-        with _logged(standing, directory, stack) as pulumi:
-            target = _target(stack, str(config["smallcase:branch"]), pulumi, checkout)
-            if stack not in existing:
-                _create(stack, pulumi)
-            if target.owns_platform:
-                _bring_up(target, progress)
-                changes = ""
-            else:
-                changes = _deploy(target, progress)
-            if target.build.branch:
-                live.append(_look(target, progress, changes))
+    with _targets(standing, checkout) as targets:
+        existing = targets[0].pulumi.stacks()
+        for target in targets:
+            if target.stack not in existing:
+                _create(target)
+        owners = [target for target in targets if target.owns_platform]
+        for target in owners:
+            with progress.step(f"pulumi up -s {target.stack}"):
+                _bring_up(target)
+        live = [_live(target) for target in owners if target.build.branch]
+        # The first alone: what fails there goes no further, and BuildKit cannot write one new image twice at once.
+        environments = [target for target in targets if not target.owns_platform]
+        return [*live, *_deploy_all(environments[:1], progress), *_deploy_all(environments[1:], progress)]
+
+
+def _deploy_all(environments: Sequence[Target], progress: Progress) -> list[Live]:
+    """Deploy environments beside one another, as Jenkins does."""
+    if not environments:
+        return []
+    ways = ", ".join(f"{target.build.branch} to {target.stack}" for target in environments)
+    with progress.step(f"deploying {ways}"), ThreadPoolExecutor() as pool:
+        try:
+            return list(pool.map(_deploy, environments, repeat(progress)))
+        except KeyboardInterrupt:
+            for target in environments:
+                target.pulumi.stopped.set()
+            raise
+
+
+def _deploy(target: Target, progress: Progress) -> Live:
+    """Deploy an environment as the pipeline does: a plan, then what it says, then a look at the page."""
+    plan = places.state_directory() / f"plan-{target.stack}.json"
+    with _explained(target):
+        changes = preview(target, Deadline.after(DEADLINE), plan)
+        deploy(target, plan, Deadline.after(DEADLINE))
+    live = _live(target, str(changes) if changes.changes else "unchanged")
+    progress.note(f"{target.stack} is live: {changes}")
     return live
 
 
-def _create(stack: str, pulumi: Pulumi) -> None:
-    answer = pulumi.run("stack", "init", stack, "--no-select", deadline=Deadline.after(DEADLINE), show=True)
-    if answer.code != 0:
-        raise explain(answer, f"`pulumi stack init {stack}`")
+def _live(target: Target, changes: str = "") -> Live:
+    with _explained(target):
+        return Live(stack=target.stack, seen=verify(target, Deadline.after(PATIENCE)), changes=changes)
 
 
-def _bring_up(target: Target, progress: Progress) -> None:
+def _create(target: Target) -> None:
+    arguments = ("stack", "init", target.stack, "--no-select")
+    with _explained(target):
+        answer = target.pulumi.run(*arguments, deadline=Deadline.after(DEADLINE), show=True)
+        if answer.code != 0:
+            raise explain(answer, f"`pulumi {' '.join(arguments)}`")
+
+
+def _bring_up(target: Target) -> None:
     """Bring a stack up as a person does, who sees what it does."""
     arguments = ("up", "--yes", "--skip-preview", "--suppress-progress")
-    with progress.step(f"pulumi up -s {target.stack}"):
+    with _explained(target):
         answer = target.pulumi.run_locking(target.stack, *arguments, deadline=Deadline.after(DEADLINE))
         if answer.code != 0:
             raise explain(answer, f"`pulumi up -s {target.stack}`")
-
-
-def _deploy(target: Target, progress: Progress) -> str:
-    """Deploy an environment as the pipeline does: a plan, and then what it says."""
-    plan = places.state_directory() / f"plan-{target.stack}.json"
-    with progress.step(f"previewing {target.stack}"):
-        changes = preview(target, Deadline.after(DEADLINE), plan)
-    with progress.step(f"deploying {target.build.branch} to {target.stack}"):
-        deploy(target, plan, Deadline.after(DEADLINE))
-    return str(changes) if changes.changes else "unchanged"
-
-
-def _look(target: Target, progress: Progress, changes: str = "") -> Live:
-    with progress.step(f"verifying {target.stack}"):
-        return Live(stack=target.stack, seen=verify(target, Deadline.after(PATIENCE)), changes=changes)
 
 
 def running(progress: Progress) -> cluster.Standing:
@@ -138,15 +153,45 @@ def look(progress: Progress) -> list[Live]:
     Raises:
         Stopped: there is no rehearsal, or a page is not right.
     """
-    standing, directory = running(progress), project_directory()
-    with _logged(standing, directory, "stacks") as pulumi:
-        existing = pulumi.stacks()
-        branches = {stack: str(config["smallcase:branch"]) for stack, config in configurations(directory).items()}
-        return [
-            _look(_target(stack, branch, pulumi, CHECKOUT), progress)
-            for stack, branch in branches.items()
-            if branch and stack in existing
-        ]
+    with _targets(running(progress), CHECKOUT) as targets:
+        existing = targets[0].pulumi.stacks()
+        there = [target for target in targets if target.build.branch and target.stack in existing]
+        return [_live(target) for target in there]
+
+
+@contextmanager
+def _targets(standing: cluster.Standing, checkout: Path) -> Generator[list[Target]]:
+    """Every stack, in the order of promotion: an environment with the rights that the pipeline has, what owns the
+    platform with all of them. What Pulumi says of each goes to a log."""
+    directory, deploys = project_directory(), {**standing.variables, "AWS_PROFILE": DEPLOY.file}
+    with ExitStack() as logs:
+        targets: list[Target] = []
+        for stack, config in configurations(directory).items():
+            owns = platform_of(stack, config) == stack
+            pulumi = Pulumi(
+                project=directory,
+                environment=standing.variables if owns else deploys,
+                out=logs.enter_context(_log(stack).open("a")),
+            )
+            build = Build(branch=str(config["smallcase:branch"]), change=None)
+            targets.append(Target(checkout=Checkout(root=checkout), build=build, pulumi=pulumi, stack=stack))
+        yield targets
+
+
+@contextmanager
+def _explained(target: Target) -> Generator[None]:
+    """Give what fails the way out that there is here."""
+    try:
+        yield
+    except Failed as failed:
+        raise RehearsalError(
+            failed.message,
+            f"{_log(target.stack)} has all of it. What ran before still runs; mend it and run `make rehearse` again.",
+        ) from None
+
+
+def _log(stack: str) -> Path:
+    return places.state_directory() / "logs" / f"pulumi-{stack}.log"
 
 
 def project_directory() -> Path:
@@ -167,30 +212,6 @@ def table(live: list[Live], console: Console) -> None:
         ]
         console.print(f"[bold {page.colour}]■[/] {one.stack:<8} {one.seen.url}", soft_wrap=True, highlight=False)
         console.print(f"           [dim]{' · '.join(facts)}[/]", soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _logged(standing: cluster.Standing, directory: Path, name: str) -> Generator[Pulumi]:
-    """The CLI, speaking to this rehearsal; what it shows goes to a log, which the message of a failure names."""
-    path = places.state_directory() / "logs" / f"pulumi-{name}.log"
-    with path.open("a") as log:
-        try:
-            yield Pulumi(project=directory, environment=standing.variables, out=log)
-        except Failed as failed:
-            raise RehearsalError(
-                failed.message,
-                f"All of it is in {path}. What ran before still runs; mend it and run `make rehearse` again.",
-            ) from None
-
-
-def _target(stack: str, branch: str, pulumi: Pulumi, checkout: Path) -> Target:
-    target = Target(
-        checkout=Checkout(root=checkout), build=Build(branch=branch, change=None), pulumi=pulumi, stack=stack
-    )
-    if target.owns_platform:
-        return target
-    role = {**pulumi.environment, "AWS_PROFILE": DEPLOY.file}
-    return replace(target, pulumi=replace(pulumi, environment=role))
 
 
 def _prepare_state() -> None:

@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,12 @@ class Rehearsal:
     def url(self, stack: str) -> str:
         return str(self.pulumi(rehearse.project_directory()).outputs(stack)["url"])
 
-    def page(self, stack: str) -> Page:
-        return look(self.url(stack))[0]
+    def page(self, stack: str, *, unlike: Page | None = None) -> Page:
+        """What an environment shows; a pod that leaves may show the page before for some seconds more."""
+        url, end = self.url(stack), time.monotonic() + 20
+        while (page := look(url)[0]) == unlike and time.monotonic() < end:
+            time.sleep(0.2)
+        return page
 
 
 @final

@@ -23,6 +23,7 @@ INTO_STAGING: Final = pull_request("develop", "staging")
 INTO_MASTER: Final = pull_request("staging", "master")
 STRAIGHT_INTO_MASTER: Final = pull_request("feature/page", "master")
 OF_A_FORK: Final = pull_request("develop", "staging", fork="mallory")
+NIGHT: Final = push("staging", cause="TimerTriggerCause")
 PUSHES: Final = {branch: push(branch) for branch in STACKS}
 
 TESTED: Final = [("flow", "preview"), ("test", "preview")]
@@ -42,7 +43,7 @@ def jenkins(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> G
     git(server, "reset", "--quiet", "--hard", "FETCH_HEAD")
     for branch in ("staging", "develop"):
         git(server, "branch", branch)
-    scenarios = (INTO_DEVELOP, INTO_STAGING, INTO_MASTER, STRAIGHT_INTO_MASTER, OF_A_FORK, *PUSHES.values())
+    scenarios = (INTO_DEVELOP, INTO_STAGING, INTO_MASTER, STRAIGHT_INTO_MASTER, OF_A_FORK, NIGHT, *PUSHES.values())
     with FakeGitHub.serving() as github:
         repository = Repository(server=server)
         yield Jenkins.create(repository, github, directory, rehearsal.standing, *scenarios)
@@ -94,14 +95,34 @@ def test_a_change_reaches_production_branch_by_branch_and_page_by_page(rehearsal
         live = {**live, stack: merge[:12]}
         assert versions(rehearsal) == live
         assert rehearsal.page(stack).colour == own_values(stack)["smallcase:colour"]
-        planned = [report for report in delivered.approved if report.startswith(f"## `blue` at `{merge[:12]}`")]
-        assert len(planned) == len(delivered.approved) == (branch == "master")
+        shown = [report.splitlines()[0] for report in delivered.approved]
+        assert shown == ([f"## `blue` (branch master) at `{merge[:12]}`"] if branch == "master" else [])
 
     assert len({rehearsal.page(stack).digest for stack in ENVIRONMENTS}) == 1
     betas, stable = (repository.head(branch) for branch in ("staging", "master"))
     released = {release["tag_name"]: release["prerelease"] for release in jenkins.github.releases}
     assert repository.tags() == {"v0.1.0-beta.1": betas, "v0.1.0": stable}
     assert released == {"v0.1.0-beta.1": True, "v0.1.0": False}
+
+
+def test_what_somebody_changed_by_hand_is_found_at_night_until_it_is_undone(
+    rehearsal: Rehearsal, jenkins: Jenkins
+) -> None:
+    def scale(replicas: int) -> None:
+        to = ("--namespace=smallcase-green", "deployment/smallcase", f"--replicas={replicas}")
+        scaled = rehearsal.shell("kubectl", "scale", *to)
+        assert scaled.returncode == 0, scaled.stderr
+
+    assert succeeded(jenkins.build(NIGHT)).verbs == [("drift", "preview")]
+    scale(3)
+    try:
+        found = jenkins.build(NIGHT).failed
+    finally:
+        scale(2)
+    assert found
+    assert found.ran.code == 4
+    assert "| changed | `deployment` | kubernetes:apps/v1:Deployment | `spec.replicas` |" in found.ran.stdout
+    succeeded(jenkins.build(NIGHT))
 
 
 def test_a_pull_request_past_staging_is_refused_before_anything_else_runs(jenkins: Jenkins) -> None:

@@ -119,7 +119,7 @@ def test_a_change_reaches_every_pod_and_no_request_is_lost(
         up = change.up("green")
         output = load.communicate(timeout=60)[0]
     assert up.code == 0, up.said
-    after = rehearsal.page("green")
+    after = rehearsal.page("green", unlike=before)
     assert after.version != before.version
     assert after.digest != before.digest
     requests = re.search(r"(\d+) requests in", output)

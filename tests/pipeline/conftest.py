@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from tests.pipeline.live import Live, found, git, make_checkout, up
+from tests.pipeline.live import SMALL, Live, found, git, make_checkout, up
 from tests.pipeline.repository import Ran, Repository, RunVerb
 
 JENKINS = (
@@ -61,19 +61,43 @@ def run_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="session")
-def _live(pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    directory = tmp_path_factory.mktemp("live")
-    with found(directory / "account", make_checkout(directory / "smallcase"), pulumi_cli) as live:
+def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkout(tmp_path_factory.mktemp("checkout") / "smallcase")
+
+
+@pytest.fixture
+def checkout(_checkout: Path) -> Iterator[Path]:
+    """A clone of this program, to do anything with."""
+    base = git(_checkout, "rev-parse", "HEAD")
+    yield _checkout
+    git(_checkout, "reset", "--quiet", "--hard", base)
+    git(_checkout, "clean", "--quiet", "-d", "--force")
+    shutil.rmtree(_checkout / "reports", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _live(_checkout: Path, pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with found(tmp_path_factory.mktemp("live") / "account", _checkout, pulumi_cli) as live:
         up(live, ["platform", "develop"])
         yield live
 
 
+@pytest.fixture(scope="session")
+def _small(_checkout: Path, pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with found(tmp_path_factory.mktemp("small") / "account", _checkout, pulumi_cli, program=SMALL) as small:
+        up(small, ["develop"])
+        yield small
+
+
 @pytest.fixture
-def live(_live: Live, pulumi_cli: Path, tmp_path: Path) -> Iterator[Live]:
+def live(_live: Live, checkout: Path, pulumi_cli: Path, tmp_path: Path) -> Iterator[Live]:
     """The platform and `develop`, up, to do anything with."""
-    base = git(_live.checkout, "rev-parse", "HEAD")
-    with found(tmp_path / "account", _live.checkout, pulumi_cli, copy_of=_live) as live:
+    with found(tmp_path / "account", checkout, pulumi_cli, copy_of=_live) as live:
         yield live
-    git(_live.checkout, "reset", "--quiet", "--hard", base)
-    git(_live.checkout, "clean", "--quiet", "-d", "--force")
-    shutil.rmtree(_live.checkout / "reports", ignore_errors=True)
+
+
+@pytest.fixture
+def small(_small: Live, checkout: Path, pulumi_cli: Path, tmp_path: Path) -> Iterator[Live]:
+    """`develop` with a program that takes a second, for what is not about the program."""
+    with found(tmp_path / "account", checkout, pulumi_cli, copy_of=_small) as small:
+        yield small

@@ -30,6 +30,18 @@ IMAGE: Final = "docker-build:index:Image"
 _OVERLAY: Final = Overlay(
     platform={"aws:allowedAccountIds": [ACCOUNT], **ALLOW_LIST}, environment={"aws:allowedAccountIds": [ACCOUNT]}
 )
+FIRST: Final = "aws:sns/topic:Topic"
+LAST: Final = "aws:sqs/queue:Queue"
+SMALL: Final = f"""
+import pulumi
+
+page = open("app/smallcase/templates/page.html").read()
+# `pulumi_aws` takes seconds to import.
+first = pulumi.CustomResource("{FIRST}", "first", {{"tags": {{"page": page}}}})
+pulumi.CustomResource("{LAST}", "last", {{"tags": {{"page": page}}}}, pulumi.ResourceOptions(depends_on=[first]))
+"""
+"""A program for what is about the engine and its lock, whatever the program: two resources, one after the other."""
+
 _KUBECTL: Final = """#!/bin/sh
 # Answers from files: the words up to the first option, joined by dashes.
 words=
@@ -79,7 +91,7 @@ class Live:
             env=self.variables(**variables),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         return Ran(code=ran.returncode, stdout=ran.stdout, stderr=ran.stderr)
@@ -136,7 +148,7 @@ class Live:
             (folder / words).write_text(answer if isinstance(answer, str) else json.dumps(answer))
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it never came to be"
@@ -170,8 +182,11 @@ def make_checkout(directory: Path) -> Path:
 
 
 @contextmanager
-def found(directory: Path, checkout: Path, pulumi: Path, copy_of: "Live | None" = None) -> Generator[Live]:
-    """An account with nothing in it, or a copy of another that may be ruined."""
+def found(
+    directory: Path, checkout: Path, pulumi: Path, copy_of: "Live | None" = None, program: str = ""
+) -> Generator[Live]:
+    """An account with nothing in it, or a copy of another that may be ruined; with the program of the checkout, unless
+    another is given."""
     directory.mkdir(parents=True, exist_ok=True)
     if copy_of:
         shutil.copy2(copy_of.directory / "cloud.json", directory)
@@ -189,6 +204,9 @@ def found(directory: Path, checkout: Path, pulumi: Path, copy_of: "Live | None" 
                 shutil.copytree(copy_of.directory / part, directory / part, symlinks=True)
         else:
             project.generate(checkout, harness.project, _OVERLAY)
+            if program:
+                (harness.project / "__main__.py").unlink()
+                harness.write(program)
         yield Live(directory=directory, checkout=checkout, harness=harness, cloud=cloud)
 
 

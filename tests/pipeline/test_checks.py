@@ -67,7 +67,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(repository: Reposito
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline", "test"], cwd=clone, env=environment, stderr=subprocess.PIPE, text=True
     ) as verb:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not started.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -75,7 +75,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(repository: Reposito
         verb.send_signal(signal.SIGTERM)
         time.sleep(0.6)
         verb.send_signal(signal.SIGTERM)
-        assert verb.wait(30) == 130
+        assert verb.wait(60) == 130
         assert cleaned.exists()
         assert verb.stderr
         stderr = verb.stderr.read()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.cloud.faults import Fault
-from tests.pipeline.live import DEPLOYMENT, IMAGE, Live, git, wait_until
+from tests.pipeline.live import DEPLOYMENT, FIRST, IMAGE, LAST, Live, git, wait_until
 
 POD = {
     "metadata": {"name": "smallcase-7d9-x2x", "creationTimestamp": "2026-01-02T03:04:05Z"},
@@ -34,26 +34,19 @@ def planned_change(live: Live) -> None:
     live.plan()
 
 
-def slowly(live: Live, seconds: float) -> Fault:
-    fault = Fault(type=DEPLOYMENT, operation="update", seconds=seconds)
-    live.cloud.faults.order(fault)
-    return fault
+def slowly(small: Live, seconds: float) -> None:
+    """Let the last change take so long."""
+    small.cloud.faults.order(Fault(type=LAST, operation="update", seconds=seconds))
 
 
-def under_way(live: Live, *more: str) -> "subprocess.Popen[str]":
-    """A deployment that has begun to replace the pods."""
-    planned_change(live)
-    before = image(live)
-    slowly(live, 4)
-    running = live.start("deploy", "--plan", "reports/plan.json", *more)
-    # The image comes right before the pods.
-    wait_until(lambda: image(live) != before)
+def under_way(small: Live) -> "subprocess.Popen[str]":
+    """A deployment that has begun on its last change."""
+    planned_change(small)
+    (before,) = (found.outputs for found in small.cloud.of(FIRST))
+    slowly(small, 3)
+    running = small.start("deploy", "--plan", "reports/plan.json")
+    wait_until(lambda: [found.outputs for found in small.cloud.of(FIRST)] != [before])
     return running
-
-
-def image(live: Live) -> object:
-    (found,) = live.cloud.of(IMAGE)
-    return found.outputs["ref"]
 
 
 def pulumi_of(live: Live) -> int:
@@ -92,34 +85,43 @@ def test_a_deployment_writes_into_no_file_that_is_tracked(live: Live) -> None:
     assert git(live.checkout, "status", "--porcelain", "--untracked-files=no") == ""
 
 
-def test_a_deployment_without_a_plan_is_refused(live: Live) -> None:
-    ran = live.verb("deploy")
+def test_a_new_environment_comes_up_as_planned(live: Live) -> None:
+    assert live.harness.pulumi("stack", "init", "green", "--no-select").code == 0
+    planned = live.verb("preview", "--save-plan", "reports/plan.json", BRANCH_NAME="staging")
+    assert planned.code == 0, planned.stderr
+    ran = live.deploy(BRANCH_NAME="staging")
+    assert ran.code == 0, ran.stderr
+    assert len(live.cloud.of(DEPLOYMENT)) == 2
+
+
+def test_a_deployment_without_a_plan_is_refused(small: Live) -> None:
+    ran = small.verb("deploy")
     assert ran.code == 3
     assert "The rule: only what was previewed at this commit is deployed" in ran.stderr
 
 
-def test_a_plan_that_is_not_there_or_no_plan_is_wrong_use(live: Live) -> None:
-    assert live.deploy().code == 2
-    (live.checkout / "reports").mkdir(exist_ok=True)
+def test_a_plan_that_is_not_there_or_no_plan_is_wrong_use(small: Live) -> None:
+    assert small.deploy().code == 2
+    (small.checkout / "reports").mkdir(exist_ok=True)
     for text in ("", "[]", "{}"):
-        (live.checkout / "reports/plan.json").write_text(text)
-        ran = live.deploy()
+        (small.checkout / "reports/plan.json").write_text(text)
+        ran = small.deploy()
         assert ran.code == 2
         assert "preview --save-plan" in ran.stderr
 
 
 @pytest.mark.trap("T56")
-def test_the_plan_of_another_commit_is_refused(live: Live) -> None:
-    live.plan()
-    live.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
-    ran = live.deploy()
+def test_the_plan_of_another_commit_is_refused(small: Live) -> None:
+    small.plan()
+    small.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
+    ran = small.deploy()
     assert ran.code == 3
-    assert git(live.checkout, "rev-parse", "HEAD") in ran.stderr
+    assert git(small.checkout, "rev-parse", "HEAD") in ran.stderr
 
 
-def test_the_plan_of_another_stack_is_refused(live: Live) -> None:
-    live.plan()
-    ran = live.deploy(BRANCH_NAME="staging")
+def test_the_plan_of_another_stack_is_refused(small: Live) -> None:
+    small.plan()
+    ran = small.deploy(BRANCH_NAME="staging")
     assert ran.code == 3
     assert "is of the stack develop, not green" in ran.stderr
 
@@ -144,20 +146,20 @@ def test_the_stack_that_jenkins_runs_on_is_refused(live: Live) -> None:
     assert "The rule: Jenkins never deploys the stack it runs on" in ran.stderr
 
 
-def test_a_pull_request_is_not_deployed(live: Live) -> None:
-    live.plan()
-    assert live.deploy(CHANGE_ID="7", CHANGE_BRANCH="feature/x", CHANGE_TARGET="develop").code == 3
+def test_a_pull_request_is_not_deployed(small: Live) -> None:
+    small.plan()
+    assert small.deploy(CHANGE_ID="7", CHANGE_BRANCH="feature/x", CHANGE_TARGET="develop").code == 3
 
 
-def test_a_dirty_tree_is_refused_in_ci_and_nowhere_else(live: Live) -> None:
-    live.plan()
-    (live.checkout / "new").touch()
-    assert live.deploy(JENKINS_URL="https://jenkins").code == 3
-    assert live.deploy().code == 0
+def test_a_dirty_tree_is_refused_in_ci_and_nowhere_else(small: Live) -> None:
+    small.plan()
+    (small.checkout / "new").touch()
+    assert small.deploy(JENKINS_URL="https://jenkins").code == 3
+    assert small.deploy().code == 0
 
 
-def test_a_branch_of_no_stack_deploys_nothing_and_needs_no_plan(live: Live) -> None:
-    ran = live.verb("deploy", "--plan", "reports/plan.json", BRANCH_NAME="feature/x")
+def test_a_branch_of_no_stack_deploys_nothing_and_needs_no_plan(small: Live) -> None:
+    ran = small.verb("deploy", "--plan", "reports/plan.json", BRANCH_NAME="feature/x")
     assert (ran.code, ran.stdout) == (0, "No stack deploys feature/x: there is nothing to deploy.\n")
 
 
@@ -197,37 +199,37 @@ def test_a_cluster_that_does_not_answer_hides_nothing_of_what_failed(live: Live)
 
 
 @pytest.mark.trap("T55")
-def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(live: Live) -> None:
-    planned_change(live)
-    slowly(live, 8)
-    ran = live.deploy("--deadline", "4s")
+def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(small: Live) -> None:
+    planned_change(small)
+    slowly(small, 4)
+    ran = small.deploy("--deadline", "3s")
     assert ran.code == 1
-    assert "did not end within 4 s and was interrupted" in ran.stderr
+    assert "did not end within 3 s and was interrupted" in ran.stderr
     assert ran.stdout.count("received; cancelling") == 1
     assert "received; terminating" not in ran.stdout
-    assert live.locks() == []
+    assert small.locks() == []
 
 
 @pytest.mark.trap("T55")
-def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(live: Live) -> None:
-    running = under_way(live)
+def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(small: Live) -> None:
+    running = under_way(small)
     running.send_signal(signal.SIGTERM)
-    wait_until(lambda: pulumi_of(live))
+    wait_until(lambda: pulumi_of(small))
     running.send_signal(signal.SIGTERM)
-    said, wrong = running.communicate(timeout=30)
+    said, wrong = running.communicate(timeout=60)
     assert running.returncode == 130
     assert said.count("received; cancelling") == 1
     assert "received; terminating" not in said
     assert "Traceback" not in wrong
-    assert live.locks() == []
-    live.plan()
-    ran = live.deploy()
+    assert small.locks() == []
+    small.plan()
+    ran = small.deploy()
     assert ran.code == 0, ran.stderr
 
 
-def test_pulumi_ends_in_order_where_jenkins_kills_the_verb(live: Live) -> None:
-    running = under_way(live)
-    pulumi = pulumi_of(live)
+def test_pulumi_ends_in_order_where_jenkins_kills_the_verb(small: Live) -> None:
+    running = under_way(small)
+    pulumi = pulumi_of(small)
     cookies = Path(f"/proc/{pulumi}/environ").read_text()
     parent = int(Path(f"/proc/{pulumi}/stat").read_text().rpartition(")")[2].split()[1])
     grandparent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
@@ -236,35 +238,35 @@ def test_pulumi_ends_in_order_where_jenkins_kills_the_verb(live: Live) -> None:
     running.send_signal(signal.SIGTERM)
     assert any("Interrupting" in line for line in running.stdout or ())
     running.kill()
-    running.communicate(timeout=10)
+    running.communicate(timeout=60)
     wait_until(lambda: not is_alive(pulumi))
-    assert live.locks() == []
+    assert small.locks() == []
 
 
-def test_an_interrupt_before_pulumi_listens_is_not_lost(live: Live) -> None:
-    planned_change(live)
-    slowly(live, 4)
-    running = live.start("deploy", "--plan", "reports/plan.json")
-    wait_until(live.locks)
+def test_an_interrupt_before_pulumi_listens_is_not_lost(small: Live) -> None:
+    planned_change(small)
+    slowly(small, 4)
+    running = small.start("deploy", "--plan", "reports/plan.json")
+    wait_until(small.locks)
     running.send_signal(signal.SIGTERM)
-    said, _ = running.communicate(timeout=30)
+    said, _ = running.communicate(timeout=60)
     assert running.returncode == 130
     assert said.count("received; cancelling") == 1
-    assert live.locks() == []
+    assert small.locks() == []
 
 
 @pytest.mark.trap("T55")
-def test_the_lock_of_a_killed_pulumi_is_taken_away_and_the_next_run_does_the_rest(live: Live) -> None:
-    running = under_way(live)
-    os.kill(pulumi_of(live), signal.SIGKILL)
-    _, wrong = running.communicate(timeout=30)
+def test_the_lock_of_a_killed_pulumi_is_taken_away_and_the_next_run_does_the_rest(small: Live) -> None:
+    running = under_way(small)
+    os.kill(pulumi_of(small), signal.SIGKILL)
+    _, wrong = running.communicate(timeout=60)
     assert running.returncode == 1, wrong
-    assert len(live.locks()) == 1
-    live.plan()
-    ran = live.deploy()
+    assert len(small.locks()) == 1
+    small.plan()
+    ran = small.deploy()
     assert ran.code == 0, ran.stderr
     assert "which no longer runs: taking it away" in ran.stdout
-    assert live.locks() == []
+    assert small.locks() == []
 
 
 def locked(live: Live, **holder: object) -> Path:
@@ -277,32 +279,32 @@ def locked(live: Live, **holder: object) -> Path:
     return lock
 
 
-def test_a_lock_that_is_held_until_the_deadline_says_by_whom_and_what_to_do(live: Live) -> None:
-    live.plan()
-    lock = locked(live)
-    ran = live.deploy("--deadline", "4s")
+def test_a_lock_that_is_held_until_the_deadline_says_by_whom_and_what_to_do(small: Live) -> None:
+    small.plan()
+    lock = locked(small)
+    ran = small.deploy("--deadline", "3s")
     assert ran.code == 5, ran.stderr
     assert f"by ada on laptop (process {os.getpid()}) since 2026-01-02T03:04:05Z" in ran.stderr
     assert "pulumi cancel --stack develop" in ran.stderr
     assert lock.exists()
 
 
-def test_a_lock_that_is_given_back_is_waited_for(live: Live) -> None:
-    live.plan()
-    lock = locked(live)
-    running = live.start("deploy", "--plan", "reports/plan.json", "--deadline", "30s")
+def test_a_lock_that_is_given_back_is_waited_for(small: Live) -> None:
+    small.plan()
+    lock = locked(small)
+    running = small.start("deploy", "--plan", "reports/plan.json", "--deadline", "30s")
     assert any("waiting" in line for line in running.stdout or ())
     lock.unlink()
-    _, wrong = running.communicate(timeout=40)
+    _, wrong = running.communicate(timeout=60)
     assert running.returncode == 0, wrong
 
 
-def test_a_missing_key_to_the_state_is_wrong_use(live: Live) -> None:
-    live.plan()
-    assert live.deploy(PULUMI_CONFIG_PASSPHRASE="").code == 2
+def test_a_missing_key_to_the_state_is_wrong_use(small: Live) -> None:
+    small.plan()
+    assert small.deploy(PULUMI_CONFIG_PASSPHRASE="").code == 2
 
 
-def test_a_deadline_that_is_no_duration_is_wrong_use(live: Live) -> None:
-    ran = live.deploy("--deadline", "soon")
+def test_a_deadline_that_is_no_duration_is_wrong_use(small: Live) -> None:
+    ran = small.deploy("--deadline", "soon")
     assert ran.code == 2
     assert "write it as 90s, 35m or 1h" in ran.stderr

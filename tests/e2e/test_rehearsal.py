@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -70,6 +72,31 @@ def test_a_second_rehearsal_changes_nothing_and_takes_seconds() -> None:
     said = make("rehearse")
     assert time.monotonic() - started < 30
     assert len(re.findall("resources unchanged", said)) == len(ENVIRONMENTS), said
+
+
+@pytest.mark.parametrize("step", ["pulumi up -s platform", "deploying develop to develop"])
+@pytest.mark.usefixtures("rehearsal")
+def test_an_interrupted_rehearsal_ends_in_order_and_the_next_one_goes_on(step: str) -> None:
+    said: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "up"],
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stderr
+        for line in running.stderr:
+            said.append(line)
+            if step in line:
+                time.sleep(1)
+                # As a terminal does it: the signal goes to everything that runs there.
+                os.killpg(running.pid, signal.SIGINT)
+                break
+        said.append(running.communicate(timeout=120)[1])
+    assert running.returncode == 130, "".join(said)
+    assert "Traceback" not in "".join(said)
+    make("rehearse")
 
 
 def test_plain_commands_work_to_the_letter_in_the_shell(rehearsal: Rehearsal) -> None:

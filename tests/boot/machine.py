@@ -123,10 +123,11 @@ def disk(image: Path, volume: str) -> Generator[Disk]:
     attached = subprocess.run(
         ["losetup", "--find", "--show", image], capture_output=True, text=True, check=True, timeout=30
     )
-    try:
-        yield Disk(device=attached.stdout.strip(), volume=volume)
-    finally:
-        subprocess.run(["losetup", "--detach", attached.stdout.strip()], check=True, timeout=30)
+    device = attached.stdout.strip()
+    with Path(device).open("rb"):
+        # It stays as long as it is open, and is gone however the tests end.
+        subprocess.run(["losetup", "--detach", device], check=True, timeout=30)
+        yield Disk(device=device, volume=volume)
 
 
 @final

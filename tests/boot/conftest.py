@@ -57,7 +57,7 @@ class Booted:
 
 
 @pytest.fixture(scope="session")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return debian(tmp_path_factory.mktemp("hosts"))
 
 
@@ -68,11 +68,13 @@ def _internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
 
 
 @pytest.fixture(scope="session")
-def _layers(tmp_path_factory: pytest.TempPathFactory, _base: Path, _internet: Internet) -> dict[str, tuple[Path, ...]]:
+def _layers(
+    tmp_path_factory: pytest.TempPathFactory, _base: tuple[Path, Path], _internet: Internet
+) -> dict[str, tuple[Path, ...]]:
     """Disks of hosts that have read their user data, by label."""
     layers: dict[str, tuple[Path, ...]] = {}
     for label, host in {"controller": CONTROLLER, **AGENTS}.items():
-        machine = Machine.create(tmp_path_factory.mktemp(label), [_base], _internet, volume=None)
+        machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
         machine.read_user_data(host)
         layers[label] = machine.layers
     return layers

@@ -17,6 +17,7 @@ from typing import Final, final
 from infra.platform.boot import Agent, Controller
 from rehearsal.progress import Progress
 from rehearsal.toolchain.base_image import CERTIFICATES, debian_archive
+from rehearsal.toolchain.cache import cached_directory
 from rehearsal.toolchain.debian import debian_programs
 from tests.boot.internet import Internet
 
@@ -76,27 +77,29 @@ exec chroot . env -i "$@"
 """
 
 
-def debian(directory: Path) -> Path:
-    """The file system that machines start with, unpacked."""
+def debian(directory: Path) -> tuple[Path, Path]:
+    """What machines start with: in `directory` what makes a host of Amazon's of it, over a file system of the cache."""
     progress = Progress()
     archive = debian_archive("host-root", PACKAGES, debian_programs(progress) / "bin" / "mmdebstrap", progress)
-    root = directory / "debian"
-    root.mkdir()
-    subprocess.run(["tar", "--extract", "--file", archive, "--directory", root, "--exclude=./dev/*"], check=True)
-    # Amazon Linux has them: https://docs.aws.amazon.com/linux/al2023/ug/python.html
-    (root / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink()
-    (root / "etc/yum.repos.d").mkdir()
-    (root / "usr/share/java").mkdir(exist_ok=True)
-    for key in root.glob("etc/ssh/ssh_host_*"):
-        key.unlink()
-    (root / "etc/cloud/cloud.cfg").write_text(CLOUD_INIT)
+
+    def unpack(root: Path) -> None:
+        subprocess.run(["tar", "--extract", "--file", archive, "--directory", root, "--exclude=./dev/*"], check=True)
+        # Amazon Linux lets pip install, and hosts make their own keys.
+        for surplus in (*root.glob("usr/lib/python3.*/EXTERNALLY-MANAGED"), *root.glob("etc/ssh/ssh_host_*")):
+            surplus.unlink()
+
+    root = cached_directory(f"host-root-unpacked/{archive.parent.name}", unpack)
+    for made in ("etc/cloud", "etc/yum.repos.d", "root", "usr/local/bin", "usr/local/lib", "usr/share/java"):
+        (directory / made).mkdir(parents=True)
+    (directory / "root").chmod(0o700)
+    (directory / "etc/cloud/cloud.cfg").write_text(CLOUD_INIT)
     # Hosts have more patience, and find these sites signed by others.
-    (root / "root/.curlrc").write_text("retry-delay = 1\ncacert = /etc/sites.pem\n")
+    (directory / "root/.curlrc").write_text("retry-delay = 1\ncacert = /etc/sites.pem\n")
     for name in ("dnf", "systemctl", "sleep"):
-        shutil.copy2(PROGRAMS / name, root / "usr/local/bin")
+        shutil.copy2(PROGRAMS / name, directory / "usr/local/bin")
     for name in ("java", "docker"):
-        shutil.copy2(PROGRAMS / name, root / "usr/local/lib")
-    return root
+        shutil.copy2(PROGRAMS / name, directory / "usr/local/lib")
+    return directory, root
 
 
 @final

@@ -18,6 +18,9 @@ VERIFY: Final = f"{VERB}verify --deadline 5m"
 RELEASE: Final = f"{VERB}release"
 DRIFT: Final = f"{VERB}drift"
 
+TOKEN: Final = "GITHUB_TOKEN"
+"""The variable that `pipeline release` reads."""
+
 UNDER_DEPLOY_ROLE: Final = (PLAN, DEPLOY, VERIFY, RELEASE)
 CHANGE: Final = (INSTALL, FLOW, TEST, PREVIEW)
 DELIVERY: Final = (INSTALL, FLOW, TEST, PLAN, DEPLOY, VERIFY)
@@ -137,7 +140,7 @@ def the_question_holds_neither_executor_nor_lock_and_is_bounded(builds: Builds) 
         assert question.within("node") is None
         assert question.within("lock") is None
         assert 0 < minutes(question) <= 1440
-        assert question.arguments.get("submitter"), "anyone who may build could approve"
+        assert question.arguments.get("submitter") == "approver", "anyone who may build could approve"
 
 
 def a_deploy_holds_the_lock_of_its_branch_until_it_is_released(builds: Builds) -> None:
@@ -208,7 +211,9 @@ def a_command_stops_by_itself_before_jenkins_stops_it(builds: Builds) -> None:
 def only_the_release_sees_credentials(builds: Builds) -> None:
     for name, build in builds.items():
         for event in build.events:
-            assert (event.within("withCredentials") is not None) == (event.command == RELEASE), f"{name}: {event}"
+            wrapper = event.within("withCredentials")
+            assert (wrapper is not None) == (event.command == RELEASE), f"{name}: {event}"
+            assert wrapper is None or TOKEN in str(wrapper), f"{name}: {wrapper}"
 
 
 def what_is_applied_is_the_plan_that_was_shown(builds: Builds) -> None:

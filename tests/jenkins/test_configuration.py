@@ -211,6 +211,18 @@ def test_agents_credentials_and_approver_of_the_jenkinsfile_exist() -> None:
     assert credentials <= used, "a credential that nobody uses"
 
 
+def test_only_the_release_has_a_token_that_writes() -> None:
+    apps = [
+        entry["gitHubApp"] for entry in cast("list[Tree]", at(configuration(), *CREDENTIALS)) if "gitHubApp" in entry
+    ]
+    rights = {at(app, "id"): at(app, "defaultPermissionsStrategy") for app in apps}
+    assert rights == {"github": "CONTENTS_READ", "github-release": "CONTENTS_WRITE"}
+
+
+def test_a_deployment_of_each_branch_finds_an_executor() -> None:
+    assert int(str(at(configuration(), *NODES, 1, "permanent", "numExecutors"))) > len(BRANCHES)
+
+
 def test_the_readme_names_every_value_that_the_hosts_bring_and_no_other() -> None:
     wanted = set(re.findall(r"\$\{(?:json:\w+:\$\{|readFile:)?([A-Za-z_/0-9-]+)\}", CONFIGURATION.read_text()))
     tables = re.findall(

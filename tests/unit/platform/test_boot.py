@@ -1,10 +1,12 @@
 """What the hosts do when they boot."""
 
 import base64
+import configparser
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,14 @@ def environment(host: Controller | Agent) -> dict[str, str]:
     return {name: value[1:-1] for name, _, value in pairs}
 
 
+def unit(host: Controller | Agent, name: str) -> Mapping[str, Mapping[str, str]]:
+    """A systemd unit, by section and key."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
+    parser.read_string(files(host)[f"/etc/systemd/system/{name}"])
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_same_settings_give_the_same_bytes_or_every_preview_would_replace_the_host(
     host: Controller | Agent,
@@ -74,6 +84,19 @@ def test_a_shell_reads_the_settings_as_they_were_written(host: Controller | Agen
     command = f"set -a; . {tmp_path}/host.env; exec env"
     shown = subprocess.run(["sh", "-c", command], env={}, capture_output=True, text=True, check=True).stdout
     assert {f"{name}={value}" for name, value in settings.items()} <= set(shown.splitlines())
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_a_host_does_by_itself_is_bounded_and_tried_again(host: Controller | Agent) -> None:
+    boot = unit(host, "smallcase-boot.service")["Service"]
+    assert (boot["Restart"], boot["RestartSec"], boot["TimeoutStartSec"]) == ("on-failure", "30", "1800")
+    keys, timer = unit(host, "smallcase-keys.service"), unit(host, "smallcase-keys.timer")["Timer"]
+    assert int(keys["Service"]["TimeoutStartSec"]) <= int(timer["OnUnitInactiveSec"]) <= 60
+
+
+def test_jenkins_never_starts_without_its_volume() -> None:
+    path = "jenkins.service.d/smallcase.conf"
+    assert unit(CONTROLLER, path)["Unit"]["RequiresMountsFor"] == "/var/lib/jenkins"
 
 
 def test_versions_are_the_pinned_ones() -> None:

@@ -38,6 +38,10 @@ PREVIEWED: Final = 600.0
 NO_SUCH_STACK: Final = 6
 """The CLI's exit code where a stack does not exist."""
 
+_CLOSING: Final = re.compile(
+    r"error: ((update|preview) failed$|expected resource operations for .* but none were seen$)"
+)
+"""Errors that only follow from others: what was planned and came after what failed was not done."""
 _LOCKED: Final = re.compile(r"the stack is currently locked by|Another update is currently in progress")
 _HOLDER: Final = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 _CREDENTIALS: Final = re.compile(
@@ -68,7 +72,7 @@ class Answer:
         """What went wrong, each message once; the last lines where nothing is marked as an error."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
         marked = [line for line in lines if re.match(r"(\S+ )?error:", line)]
-        closing = [line for line in marked if not re.search(r"error: (update|preview) failed$", line)]
+        closing = [line for line in marked if not re.search(_CLOSING, line)]
         return list(dict.fromkeys(closing or lines[-5:]))
 
 

@@ -83,7 +83,7 @@ def _up(progress: Progress, checkout: Path) -> list[Live]:
             with progress.step(f"pulumi up -s {target.stack}"):
                 _bring_up(target)
         live = [_live(target) for target in owners if target.build.branch]
-        # The first alone: what fails there goes no further, and BuildKit cannot write one new image twice at once.
+        # The first alone: what fails there goes no further, and two builds that push one new image at once fail.
         environments = [target for target in targets if not target.owns_platform]
         return [*live, *_deploy_all(environments[:1], progress), *_deploy_all(environments[1:], progress)]
 

@@ -73,7 +73,7 @@ def preview_of(stack: str, build: Finished) -> None:
     report = build.archived["reports/preview.md"]
     assert report.startswith(f"## `{stack}` ")
     assert re.search(r"^\| changed \| `deployment` \|", report, re.MULTILINE), report
-    assert re.search(rf"^Image: `\S+:{stack}-\w+` → `\S+:{stack}-\w+`$", report, re.MULTILINE), report
+    assert re.search(rf"^Image: `\S+:{stack}-[\w-]+` → `\S+:{stack}-[\w-]+`$", report, re.MULTILINE), report
     assert "Previewed without the right to change anything" in report
 
 

@@ -108,6 +108,7 @@ def test_a_missing_credential_is_wrong_use(said: str) -> None:
 
 def test_errors_are_told_once_without_the_closing_words() -> None:
     said = "Updating\n  error: no room\nDiagnostics:\n    error: no room\n    error: update failed\n"
+    said += "    error: expected resource operations for urn:pulumi:x::y::z::deployment but none were seen\n"
     assert Answer(code=255, stdout=said, stderr="").errors() == ["error: no room"]
 
 

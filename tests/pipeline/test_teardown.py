@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,9 @@ SHARED: Mapping[str, Config] = {
 }
 WHOLE: Mapping[str, Config] = {"green": {"smallcase:platform": "self"}, "blue": {"smallcase:platform": "green"}}
 
-PULUMI = """#!/usr/bin/env python3
+PULUMI = (
+    f"#!{sys.executable}"
+    + """
 # A state with some stacks, which notes what is done to it; destroying one may be made to fail, or to stop half-way.
 import json, sys
 from pathlib import Path
@@ -39,6 +42,7 @@ else:
     with (here / "done").open("a") as done:
         print(sys.argv[1], stack, file=done)
 """
+)
 KUBECTL = """#!/bin/sh
 while [ "$1" != get ]; do shift; done
 cat "${0%/*}/$2.json" 2>/dev/null && exit

@@ -51,9 +51,6 @@ def start(progress: Progress) -> Standing:
     render_chart(chart, f"https://{places.WEBHOOK}{WEBHOOK_PATH}", files.authority.read_bytes())
     _spawn_cloud(running, progress)
     _spawn_load_balancer(running, progress)
-    difference = version_difference(KUBERNETES, versions.KUBERNETES)
-    if difference:
-        progress.note(difference)
     return Standing(
         node=running,
         overlay=overlay(chart, running.base_image),
@@ -63,7 +60,7 @@ def start(progress: Progress) -> Standing:
     )
 
 
-def version_difference(here: str, on_eks: str) -> str | None:
+def version_difference(here: str = KUBERNETES, on_eks: str = versions.KUBERNETES) -> str | None:
     """What to say where the Kubernetes `here`, such as `v1.36.3`, has another minor version than that `on_eks`."""
     minor = ".".join(here.removeprefix("v").split(".")[:2])
     if minor == on_eks:

@@ -71,6 +71,8 @@ def _alone() -> AbstractContextManager[None]:
 
 def _up(progress: Progress, checkout: Path) -> list[Live]:
     standing = cluster.start(progress)
+    if difference := cluster.version_difference():
+        progress.note(difference)
     project.generate(checkout, project_directory(), standing.overlay)
     _prepare_state()
     with _targets(standing, checkout) as targets:

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from infra.labels import APPLICATION, COMMON, SELECTOR
+from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
 
 DEREGISTRATION_DELAY: Final = 30
 """Seconds that the load balancer lets a leaving pod finish its requests."""
@@ -60,7 +60,7 @@ class Ingress(pulumi.ComponentResource):
                 "namespace": args.namespace,
                 "labels": COMMON,
                 # It would wait for pods, which come after it. On a Deployment this annotation would hide a broken app.
-                "annotations": {"pulumi.com/skipAwait": "true"},
+                "annotations": {**DECLARED, "pulumi.com/skipAwait": "true"},
             },
             spec={
                 "type": "ClusterIP",
@@ -84,7 +84,7 @@ class Ingress(pulumi.ComponentResource):
                 "namespace": args.namespace,
                 "labels": COMMON,
                 "annotations": pulumi.Output.from_input(args.annotations).apply(
-                    lambda shared: {**shared, **TARGET_ANNOTATIONS}
+                    lambda shared: {**DECLARED, **shared, **TARGET_ANNOTATIONS}
                 ),
             },
             spec={"ingress_class_name": args.ingress_class, "rules": [rule]},

@@ -7,7 +7,7 @@ from typing import Final, final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.labels import COMMON
+from infra.labels import COMMON, DECLARED
 
 LABELS: Final = {
     **COMMON,
@@ -39,7 +39,7 @@ class Namespace(pulumi.ComponentResource):
         super().__init__("smallcase:environment:Namespace", name, {}, opts)
         resource = kubernetes.core.v1.Namespace(
             "namespace",
-            metadata={"name": args.name, "labels": LABELS},
+            metadata={"name": args.name, "labels": LABELS, "annotations": DECLARED},
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
         self.name = resource.metadata.apply(lambda metadata: metadata.name or args.name)

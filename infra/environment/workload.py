@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.environment.ingress import DEREGISTRATION_DELAY, Ingress
-from infra.labels import APPLICATION, COMMON, SELECTOR
+from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
 from infra.settings import EnvironmentSettings
 
 PORT: Final = 8080
@@ -44,7 +44,9 @@ class Workload(pulumi.ComponentResource):
         super().__init__("smallcase:environment:Workload", name, {}, opts)
         after = pulumi.ResourceOptions(parent=self, depends_on=[args.ingress])
         timeouts = pulumi.CustomTimeouts(create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT)
-        metadata = kubernetes.meta.v1.ObjectMetaArgsDict(name=APPLICATION, namespace=args.namespace, labels=COMMON)
+        metadata = kubernetes.meta.v1.ObjectMetaArgsDict(
+            name=APPLICATION, namespace=args.namespace, labels=COMMON, annotations=DECLARED
+        )
         kubernetes.apps.v1.Deployment(
             "deployment",
             metadata=metadata,

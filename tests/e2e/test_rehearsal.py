@@ -133,6 +133,18 @@ def test_pods_run_without_privileges_on_a_read_only_file_system(rehearsal: Rehea
     assert "violates PodSecurity" in refused.stderr
 
 
+def test_what_somebody_scaled_by_hand_gives_way_to_the_next_deployment(rehearsal: Rehearsal, change: Change) -> None:
+    scaled = rehearsal.shell("kubectl", "scale", "-n", "smallcase-green", "deploy/smallcase", "--replicas=3")
+    assert scaled.returncode == 0, scaled.stderr
+    change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-after-scaling")
+    deployed = change.up("green")
+    assert deployed.code == 0, deployed.said
+    asked = rehearsal.shell(
+        *("kubectl", "get", "-n", "smallcase-green", "deploy/smallcase", "-o", "jsonpath={.spec.replicas}")
+    )
+    assert asked.stdout == "2"
+
+
 def test_a_change_reaches_every_pod_and_no_request_is_lost(
     rehearsal: Rehearsal, change: Change, tools: RehearsalTools
 ) -> None:

@@ -22,7 +22,7 @@ WHOLE: Mapping[str, Config] = {"green": {"smallcase:platform": "self"}, "blue": 
 
 PULUMI = (
     f"#!{sys.executable}"
-     """
+    """
 # A state with some stacks, which notes what is done to it; destroying one may be made to fail, or to stop half-way.
 import json, sys
 from pathlib import Path

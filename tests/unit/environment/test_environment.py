@@ -86,6 +86,7 @@ def test_the_namespace_enforces_restricted_pods_and_asks_for_readiness_gates() -
 def test_the_load_balancer_asks_the_pods_themselves_since_fargate_has_no_instances(stack: str) -> None:
     """The whole table: each of them is accepted with another value, and requests are lost with it."""
     assert annotations(stack) == {
+        "pulumi.com/patchForce": "true",
         "alb.ingress.kubernetes.io/scheme": "internet-facing",
         "alb.ingress.kubernetes.io/target-type": "ip",
         "alb.ingress.kubernetes.io/healthcheck-path": "/readyz",
@@ -97,6 +98,15 @@ def test_the_load_balancer_asks_the_pods_themselves_since_fargate_has_no_instanc
         "alb.ingress.kubernetes.io/success-codes": "200",
         "alb.ingress.kubernetes.io/target-group-attributes": "deregistration_delay.timeout_seconds=30",
     }
+
+
+@EVERY
+def test_what_is_declared_wins_over_what_somebody_changed_by_hand(stack: str) -> None:
+    """One `kubectl scale` would make the API server refuse every later deployment."""
+    graph = environment(stack)
+    for kind in (NAMESPACE, SERVICE, INGRESS, DEPLOYMENT):
+        declared = cast("dict[str, str]", graph.one(kind).at("metadata", "annotations"))
+        assert declared["pulumi.com/patchForce"] == "true", kind
 
 
 @pytest.mark.trap("T27")

@@ -110,13 +110,15 @@ def test_a_machine_whose_kernel_counts_too_little_is_refused_by_what_it_lacks(
         machine.check_machine(NodeFiles(state=tmp_path / "state"))
 
 
-def test_control_groups_of_either_version_will_do(cgroups: Path, tmp_path: Path) -> None:
+def test_control_groups_of_either_version_will_do(cgroups: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # A short name: the path of a socket is below it.
+    files = NodeFiles(state=tmp_path_factory.mktemp("s"))
     for name in ("cpu,cpuacct", "memory", "pids"):
         (cgroups / name).mkdir()
         (cgroups / name / "cgroup.procs").touch()
-    machine.check_machine(NodeFiles(state=tmp_path / "state"))
+    machine.check_machine(files)
     (cgroups / "cgroup.controllers").write_text("cpu memory pids\n")
-    machine.check_machine(NodeFiles(state=tmp_path / "state"))
+    machine.check_machine(files)
 
 
 @pytest.mark.usefixtures("cgroups")

@@ -35,7 +35,13 @@ def test_dependencies_are_installed_by_hash_and_never_built() -> None:
     words = shlex.split(install)
     assert {"--require-hashes", "--only-binary", "--no-cache-dir", "--no-compile"} <= set(words)
     assert words[words.index("--only-binary") + 1] == ":all:"
-    assert words[words.index("--requirement") + 1] == "requirements.txt"
+    assert words[words.index("--requirement") + 1] == "/requirements.txt"
+    assert "--mount=type=bind,source=requirements.txt,target=/requirements.txt" in words
+
+
+def test_no_step_before_the_dependencies_depends_on_the_date_of_the_commit() -> None:
+    """BuildKit gives a directory that WORKDIR makes the date SOURCE_DATE_EPOCH, and what follows is not cached."""
+    assert list(arguments("WORKDIR")) == []
 
 
 def test_every_dependency_is_locked_with_its_hashes() -> None:

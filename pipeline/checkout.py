@@ -94,10 +94,6 @@ class Checkout:
         """Commits, newest first, as `git rev-list` understands revisions and options."""
         return self.git("rev-list", *revisions).split()
 
-    def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether `of` contains `commit`."""
-        return self.run("merge-base", "--is-ancestor", commit, of).returncode == 0
-
     def changes(self) -> list[str]:
         """Files that differ from HEAD, and new ones that Git does not ignore."""
         status = self.git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")

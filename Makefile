@@ -30,6 +30,7 @@ status: .venv/ready ## The table of addresses, and what runs behind them
 	@$(PYTHON) -m rehearsal status
 
 test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
+	@$(PYTHON) -m rehearsal.toolchain cli
 	@$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over everything
@@ -47,6 +48,7 @@ format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff format
 
 e2e: .venv/ready ## The rehearsal itself, from nothing to nothing, with a screenshot of each page (Linux, root, chromium)
+	@$(PYTHON) -m rehearsal.toolchain all
 	@$(PYTHON) -m pytest -m "rehearsal or e2e"
 
 state: .venv/ready ## AWS: make the bucket and the key that hold the stacks' state (REGION=us-east-1)

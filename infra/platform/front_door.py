@@ -66,7 +66,8 @@ class FrontDoor(pulumi.ComponentResource):
             subnets=args.network.public_subnet_ids,
             security_groups=[firewall.id],
             drop_invalid_header_fields=True,
-            opts=child,
+            # Refused while the VPC has no internet gateway, which cannot be taken away under it either.
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[args.network])),
         )
         group = aws.lb.TargetGroup(
             "front-door",

@@ -73,8 +73,8 @@ class Jenkins(pulumi.ComponentResource):
         super().__init__("smallcase:platform:Jenkins", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         firewalls = self._firewalls(args)
-        args.cluster.grant_api("agents-preview", firewalls[PREVIEW].id, "Jenkins's preview agent")
-        args.cluster.grant_api("agents-deploy", firewalls[DEPLOY].id, "Jenkins's deploy agent")
+        args.cluster.grant_api("agents-preview", firewalls[PREVIEW].id, "The preview agent of Jenkins")
+        args.cluster.grant_api("agents-deploy", firewalls[DEPLOY].id, "The deploy agent of Jenkins")
         roles = {CONTROLLER: self._controller_role(args), PREVIEW: args.roles.preview, DEPLOY: args.roles.deploy}
         self._exchange_keys(args, roles)
         home = Volume("jenkins-home", f"{args.name}-jenkins-home", args.network.first_zone, self._child)

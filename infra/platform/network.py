@@ -13,6 +13,10 @@ from infra.platform.addresses import divide
 
 FLOW_LOG_RETENTION: Final = 14
 """Days."""
+EXCLUDED_ZONES: Final = ("use1-az3", "usw1-az2", "cac1-az3", "apne1-az3")
+"""Zone ids where EKS takes no subnets of a control plane, or Fargate runs no pods; which name has them differs from
+account to account. https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html"""
+
 REGISTRY_SERVICES: Final = ("ecr.api", "ecr.dkr")
 """What a pull asks besides S3, where the layers are: https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html"""
 ANYWHERE: Final = "0.0.0.0/0"
@@ -218,7 +222,11 @@ def available_zones(count: int, opts: pulumi.InvokeOptions) -> list[str]:
         TooFewZones: the region has less of them.
     """
     opted_in = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
-    names = sorted(aws.get_availability_zones(state="available", filters=[opted_in], opts=opts).names)
+    names = sorted(
+        aws.get_availability_zones(
+            state="available", filters=[opted_in], exclude_zone_ids=list(EXCLUDED_ZONES), opts=opts
+        ).names
+    )
     if len(names) < count:
         raise TooFewZones(
             f"smallcase:zones is {count}, but the region has {len(names)} ({', '.join(names)}). "

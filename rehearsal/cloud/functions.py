@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rehearsal.cloud.properties import Properties, Value
 from rehearsal.cloud.refusal import ApiError, CloudError
@@ -108,12 +108,15 @@ def _partition(cloud: "Cloud", arguments: Properties) -> Properties:
 
 def _availability_zones(cloud: "Cloud", arguments: Properties) -> Properties:
     region = cloud.settings.region
-    letters = "abc"
+    excluded = cast("list[str]", arguments.get("excludeZoneIds") or [])
+    # Which id a name has differs from account to account; here the last zone is one that EKS cannot use.
+    zones = {"a": "use1-az1", "b": "use1-az2", "c": "use1-az4", "d": "use1-az3"}
+    zones = {letter: zone for letter, zone in zones.items() if zone not in excluded}
     return {
         "id": region,
         "region": region,
-        "names": [f"{region}{letter}" for letter in letters],
-        "zoneIds": [f"use1-az{number}" for number in range(1, 1 + len(letters))],
+        "names": [f"{region}{letter}" for letter in zones],
+        "zoneIds": list(zones.values()),
         "groupNames": [f"{region}-zg-1"],
         "state": "available",
     }

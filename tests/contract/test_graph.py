@@ -25,6 +25,19 @@ EVERY = pytest.mark.parametrize("stack", STACKS)
 
 
 @EVERY
+def test_descriptions_of_firewalls_have_only_characters_that_ec2_takes(stack: str) -> None:
+    """It refuses an apostrophe, a quarter of an hour into the first deployment.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html"""
+    allowed = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=;{}!$*]{1,255}")
+    described = [
+        f"{node}: {node.at('description')}"
+        for node in STACKS[stack]()
+        if "ecurityGroup" in node.type and not allowed.fullmatch(str(node.at("description")))
+    ]
+    assert described == []
+
+
+@EVERY
 def test_everything_in_aws_carries_the_tags_of_its_stack(stack: str) -> None:
     """Default tags come from the one provider, so each resource has to be its."""
     graph = STACKS[stack]()

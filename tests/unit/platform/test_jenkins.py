@@ -163,6 +163,12 @@ def test_every_rule_says_who_needs_it() -> None:
     assert [str(rule) for rule in graph.of(INGRESS, EGRESS) if not rule.at("description")] == []
 
 
+def test_the_front_door_opens_once_there_is_a_way_in_and_closes_before_that_is_gone() -> None:
+    graph = platform(**WITH_DOMAIN)
+    door = graph.one("aws:lb/loadBalancer:LoadBalancer", "front-door")
+    assert graph.depends(door, graph.one("aws:ec2/internetGateway:InternetGateway"))
+
+
 def test_the_controller_has_an_elastic_ip_before_it_boots_and_the_agents_are_private() -> None:
     graph = platform()
     address = graph.one("aws:ec2/eip:Eip", "controller")

@@ -1,9 +1,12 @@
 """The VPC and its ways out."""
 
 from ipaddress import IPv4Network
+from types import SimpleNamespace
 
+import pulumi
 import pytest
 
+from infra.platform import network
 from tests.graph import Graph, platform
 from tests.policies import many
 
@@ -115,3 +118,15 @@ def test_flow_logs_are_kept_for_two_weeks_and_written_by_a_role_that_can_do_noth
         f"arn:aws:logs:us-east-1:123456789012:log-group:{group.text('name')}"
     )
     assert "logs:" in graph.one("aws:iam/rolePolicy:RolePolicy", "flow-logs").text("policy")
+
+
+def test_zones_that_eks_or_fargate_cannot_use_are_left_out_whatever_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def answer(**question: object) -> SimpleNamespace:
+        asked.update(question)
+        return SimpleNamespace(names=["us-east-1d", "us-east-1b"])
+
+    monkeypatch.setattr("pulumi_aws.get_availability_zones", answer)
+    assert network.available_zones(2, pulumi.InvokeOptions()) == ["us-east-1b", "us-east-1d"]
+    assert asked["exclude_zone_ids"] == ["use1-az3", "usw1-az2", "cac1-az3", "apne1-az3"]

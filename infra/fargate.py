@@ -28,6 +28,11 @@ _GIGABYTES: Final[dict[Decimal, tuple[Decimal, ...]]] = {
 }
 
 
+def environment_namespace(stack: str) -> str:
+    """The namespace of a stack's environment, unless its settings name another."""
+    return f"{ENVIRONMENT_PREFIX}{stack}"
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class PodSize:

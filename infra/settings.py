@@ -255,7 +255,7 @@ def _environment(stack: str, reader: "_Reader") -> EnvironmentSettings:
         namespace=reader.value(
             "namespace",
             f"a name that the Fargate profile selects ({selectors}), or its pods would stay Pending for ever",
-            lambda text: values.namespace(text or f"{PROJECT}-{stack}"),
+            lambda text: values.namespace(text or fargate.environment_namespace(stack)),
         ),
         branch=branch,
         purpose=PURPOSES[branch],

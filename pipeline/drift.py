@@ -11,12 +11,12 @@ import yaml
 
 from pipeline import changes, environments
 from pipeline.branches import read, stack_file
-from pipeline.checkout import REPORTS, Checkout
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
 from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
+from pipeline.report import Report
 
 HELP: Final = "compare the cloud with the commit that is deployed; it changes nothing"
 
@@ -43,18 +43,18 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         WrongUse: see `environments.find`.
     """
     deadline = Deadline.after(options.deadline)
-    report = _report(Checkout.find())
+    report = Report.begin(REPORT)
     target = environments.find(options, out)
     if not isinstance(target, Target):
-        _write(report, NO_STACK.format(branch=target.deployed_as, verb="compare"), out)
+        report.write(NO_STACK.format(branch=target.deployed_as, verb="compare"), out)
         return
     commit = str(target.pulumi.outputs(target.stack).get("commit") or "")
     if not commit:
-        _write(report, f"Nothing is deployed to `{target.stack}` yet: there is nothing to compare.", out)
+        report.write(f"Nothing is deployed to `{target.stack}` yet: there is nothing to compare.", out)
         return
     if target.checkout.run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").returncode != 0:
         message = f"`{target.stack}` runs `{commit}`, which is no commit of this clone: it was deployed from elsewhere."
-        _write(report, message, out)
+        report.write(message, out)
         raise Drifted(message, ELSEWHERE)
     with under_way(f"comparing {target.stack}"), _program_at(commit, target) as pulumi:
         answer = pulumi.run(
@@ -65,10 +65,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     found = changes.read(answer)
     title = f"## `{target.stack}` at `{commit}`"
     if not found.changes:
-        _write(report, f"{title}\n\nThe cloud matches what was deployed: {found}.", out)
+        report.write(f"{title}\n\nThe cloud matches what was deployed: {found}.", out)
         return
     text = [title, "", f"The cloud no longer matches what was deployed. To bring it back: {found}.", ""]
-    _write(report, "\n".join([*text, *changes.table(found)]).rstrip(), out)
+    report.write("\n".join([*text, *changes.table(found)]).rstrip(), out)
     raise Drifted(f"The cloud no longer matches what was deployed to {target.stack}: {found}.", WAY_OUT)
 
 
@@ -105,15 +105,3 @@ def _adopt(tree: Path, target: Target) -> None:
 
 def _config(stack: dict[str, object]) -> dict[str, object]:
     return cast("dict[str, object]", stack.get("config") or {})
-
-
-def _report(checkout: Checkout) -> Path:
-    report = checkout.root / REPORTS / REPORT
-    report.unlink(missing_ok=True)
-    return report
-
-
-def _write(report: Path, text: str, out: TextIO) -> None:
-    report.parent.mkdir(exist_ok=True)
-    report.write_text(f"{text}\n")
-    print(text, file=out, flush=True)

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
+from infra.fargate import environment_namespace
 from pipeline.branches import Config, configurations, platform_of, stack_of
 from pipeline.checkout import Build, Checkout, add_branch_argument, which
 from pipeline.pulumi import Pulumi, add_project_argument, project_directory
@@ -36,7 +37,7 @@ class Target:
 
     @property
     def namespace(self) -> str:
-        return str(self.config.get("smallcase:namespace") or f"smallcase-{self.stack}")
+        return str(self.config.get("smallcase:namespace") or environment_namespace(self.stack))
 
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."

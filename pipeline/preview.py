@@ -7,7 +7,7 @@ from typing import Final, TextIO
 
 from pipeline import changes, environments
 from pipeline.changes import Changes
-from pipeline.checkout import REPORTS, Checkout, in_ci
+from pipeline.checkout import in_ci
 from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
@@ -15,6 +15,7 @@ from pipeline.outcomes import Refused
 from pipeline.plan import Plan
 from pipeline.progress import under_way
 from pipeline.pulumi import explain
+from pipeline.report import Report
 
 HELP: Final = "show what a deployment would change, of a pull request that of its target; it builds and changes nothing"
 
@@ -42,14 +43,14 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     """
     deadline = Deadline.after(options.deadline)
     plan = _plan_file(options.save_plan)
-    report = _report(Checkout.find())
+    report = Report.begin(REPORT)
     target = environments.find(options, out)
     if not isinstance(target, Target):
-        _write(report, NO_STACK.format(branch=target.deployed_as, verb="preview"), out)
+        report.write(NO_STACK.format(branch=target.deployed_as, verb="preview"), out)
         return
     with under_way(f"previewing {target.stack}"):
         found = preview(target, deadline, plan)
-    _write(report, summary(target, found, client_side=_is_client_side(target)), out)
+    report.write(summary(target, found, client_side=_is_client_side(target)), out)
 
 
 def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Changes:
@@ -117,15 +118,3 @@ def _require_plan_allowed(target: Target) -> None:
         )
     if in_ci(os.environ):
         target.checkout.require_clean("a plan")
-
-
-def _report(checkout: Checkout) -> Path:
-    report = checkout.root / REPORTS / REPORT
-    report.unlink(missing_ok=True)
-    return report
-
-
-def _write(report: Path, text: str, out: TextIO) -> None:
-    report.parent.mkdir(exist_ok=True)
-    report.write_text(f"{text}\n")
-    print(text, file=out, flush=True)

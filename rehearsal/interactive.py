@@ -27,19 +27,20 @@ def shell_command(shell: str, variables: Mapping[str, str], state: Path) -> tupl
     directory.mkdir(mode=0o700, exist_ok=True)
     match Path(shell).name:
         case "bash":
-            start = _written(directory / "bashrc", _read_first(".bashrc") + posix(own))
+            start = _written(directory / "bashrc", _read_first('"$HOME/.bashrc"') + posix(own))
             return [shell, "--rcfile", str(start), "-i"], dict(variables)
         case "zsh":
             # Where zsh looks for `.zshrc`; the user's own is looked for where it would have been.
             home = shlex.quote(variables.get("ZDOTDIR", variables.get("HOME", "")))
-            _written(directory / ".zshrc", f"ZDOTDIR={home}\n{_read_first('.zshrc', '$ZDOTDIR')}{posix(own)}")
+            read = _read_first('"$ZDOTDIR/.zshrc"')
+            _written(directory / ".zshrc", f"ZDOTDIR={home}\n{read}{posix(own)}")
             return [shell, "-i"], {**variables, "ZDOTDIR": str(directory)}
         case "fish":
             start = _written(directory / "init.fish", fish(own))
             return [shell, "--interactive", f"--init-command=source {shlex.quote(str(start))}"], dict(variables)
         case _:
             # The one file that POSIX has an interactive shell read.
-            start = _written(directory / "shrc", _read_env(variables.get("ENV", "")) + posix(own))
+            start = _written(directory / "shrc", _read_first(shlex.quote(variables.get("ENV", ""))) + posix(own))
             return [shell, "-i"], {**variables, "ENV": str(start)}
 
 
@@ -74,12 +75,9 @@ def _fish_quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _read_first(name: str, directory: str = "$HOME") -> str:
-    return f'[ ! -r "{directory}/{name}" ] || . "{directory}/{name}"\n'
-
-
-def _read_env(path: str) -> str:
-    return f". {shlex.quote(path)}\n" if path else ""
+def _read_first(file: str) -> str:
+    """The command that reads a file, a word of the shell, if it is there."""
+    return f"[ ! -r {file} ] || . {file}\n"
 
 
 def _written(path: Path, text: str) -> Path:

@@ -25,11 +25,10 @@ from pipeline.preview import preview
 from pipeline.pulumi import Pulumi, explain
 from pipeline.verify import Seen, verify
 from rehearsal import cluster, node, places, project
+from rehearsal.cluster import CHECKOUT
 from rehearsal.node.certificates import DEPLOY
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively
-
-CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 DEADLINE: Final = 900.0
 """Seconds that a stack has to come up."""

@@ -13,12 +13,13 @@ from typing import Final, cast, final
 
 from rich.console import Console
 
+from infra.fargate import environment_namespace
 from infra.labels import APPLICATION
 from rehearsal.bench import figures, load, memory
 from rehearsal.bench.command import running
 from rehearsal.bench.figures import Aim, Machine, Row, Section, Series
 from rehearsal.bench.manifests import copies, leave_at_once, namespace_object, set_image, with_pods
-from rehearsal.bench.trial import MODEL, NAME, PLATFORM, Trial, namespace, trial
+from rehearsal.bench.trial import MODEL, NAME, PLATFORM, Trial, trial
 from rehearsal.cluster import Standing
 from rehearsal.load_balancer.objects import Json
 from rehearsal.load_balancer.targets import LATE
@@ -40,8 +41,8 @@ FEW: Final = 3
 """Runs of what takes long, in which nothing is measured in turn."""
 
 _GATE_LABEL: Final = "elbv2.k8s.aws/pod-readiness-gate-inject"
-_PLAIN: Final = namespace(f"{NAME}-plain")
-_NAIVE: Final = namespace(f"{NAME}-naive")
+_PLAIN: Final = environment_namespace(f"{NAME}-plain")
+_NAIVE: Final = environment_namespace(f"{NAME}-naive")
 
 
 def bench(progress: Progress, standing: Standing, checkout: Path, *, runs: int, seed_recipe: bool) -> None:
@@ -100,7 +101,7 @@ class Measurements:
         ]
 
     def _prepare(self) -> None:
-        made, here = self._trial, namespace(NAME)
+        made, here = self._trial, environment_namespace(NAME)
         made.change_app()
         made.declare(NAME)
         made.bring_up(NAME)
@@ -138,7 +139,7 @@ class Measurements:
 
     def _preview_among(self) -> Mapping[int, Series]:
         made = self._trial
-        names = [namespace(f"{NAME}-extra-{number}") for number in range(max(EXTRA))]
+        names = [environment_namespace(f"{NAME}-extra-{number}") for number in range(max(EXTRA))]
         seconds: dict[int, list[float]] = {count: [] for count in EXTRA}
         there = 0
         for count in EXTRA:
@@ -166,7 +167,7 @@ class Measurements:
         plain: list[float] = []
         for number in range(1, self._runs + 1):
             with self._progress.step(f"a change of one line, {number} of {self._runs}"):
-                program.append(self._until_served(namespace(NAME), self._with_pulumi))
+                program.append(self._until_served(environment_namespace(NAME), self._with_pulumi))
                 plain.append(self._until_served(_PLAIN, self._with_kubectl))
         by_program, by_hand = _seconds(program), _seconds(plain)
         rows = [
@@ -250,7 +251,7 @@ class Measurements:
                 answered, ended = self._up_until_answered(stack)
             answers.append(answered)
             ends.append(ended)
-            self._trial.remove_namespaces([namespace(stack)])
+            self._trial.remove_namespaces([environment_namespace(stack)])
         return Section(
             title="A new environment",
             text="`pulumi up` of a stack that does not exist yet. The image's layers are cached; it is tagged "
@@ -266,13 +267,13 @@ class Measurements:
         answered: float | None = None
         with self._trial.up(stack) as command:
             while command.is_running and answered is None:
-                url = self._trial.address(namespace(stack))
+                url = self._trial.address(environment_namespace(stack))
                 if url is not None and _answers(url):
                     answered = time.monotonic() - began
                 time.sleep(0.02)
             ended = command.finish().seconds
         if answered is None:
-            _pod(self._url(namespace(stack)))
+            _pod(self._url(environment_namespace(stack)))
             answered = time.monotonic() - began
         return answered, ended
 
@@ -280,7 +281,7 @@ class Measurements:
         program: list[load.Visits] = []
         for number in range(1, FEW + 1):
             with self._progress.step(f"a rollout under load, {number} of {FEW}"):
-                program.append(self._visited(namespace(NAME), self._changed_with_pulumi))
+                program.append(self._visited(environment_namespace(NAME), self._changed_with_pulumi))
         with self._progress.step("a rollout of naive pods under load"):
             naive = self._visited(_NAIVE, lambda: self._restart(_NAIVE))
         sent = sum(one.requests for one in program)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, final
 
+from infra.fargate import environment_namespace
 from infra.labels import APPLICATION
 from pipeline.branches import stack_file, stacks
 from rehearsal import places, project
@@ -194,7 +195,7 @@ class Trial:
         """Remove what this bench made in the cluster, and what one left that was killed."""
         listed = self.kubectl("get", "namespaces", "--output=name").output.split()
         names = [name.removeprefix("namespace/") for name in listed]
-        self.remove_namespaces([name for name in names if name.startswith(namespace(NAME))])
+        self.remove_namespaces([name for name in names if name.startswith(environment_namespace(NAME))])
 
     def _pulumi(self, *arguments: str) -> Finished:
         with self._watched(*arguments) as command:
@@ -209,11 +210,6 @@ class Trial:
 
     def _run(self, argv: Sequence[str], cwd: Path | None = None, stdin: str = "") -> Finished:
         return run(argv, cwd=cwd or self.directory, environment=self.environment, stdin=stdin)
-
-
-def namespace(stack: str) -> str:
-    """The namespace of a stack's environment."""
-    return f"smallcase-{stack}"
 
 
 def check(checkout: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Final, Self, final
 _REFERENCE: Final = re.compile(
     r"(?P<repository>[a-z0-9][a-z0-9._:/-]*/[a-z0-9._/-]+):(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})@(?P<digest>sha256:[0-9a-f]{64})"
 )
-_TAG: Final = re.compile(r".+-(?P<commit>[0-9a-f]{12}(-dirty-[0-9a-f]{8})?)(-base-[0-9a-f]{8})?")
+_TAG: Final = re.compile(
+    r"(?P<environment>.+?)-(?P<commit>[0-9a-f]{12}(-dirty-[0-9a-f]{8})?)(-base-[0-9a-f]{8})?(-from-.+)?"
+)
 
 
 @final
@@ -18,6 +20,8 @@ class ImageReference:
     repository: str
     tag: str
     digest: str
+    environment: str
+    """The one whose tag it is."""
     commit: str
     """The commit it was built from, `-dirty-<hash>` included where the tree had changes."""
 
@@ -34,7 +38,7 @@ class ImageReference:
         tag = _TAG.fullmatch(match["tag"])
         if tag is None:
             raise ValueError(f"the tag {match['tag']!r} does not say which environment and commit it was built for")
-        return cls(repository=match["repository"], tag=match["tag"], digest=match["digest"], commit=tag["commit"])
+        return cls(**match.groupdict(), environment=tag["environment"], commit=tag["commit"])
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}@{self.digest}"

@@ -12,6 +12,7 @@ import pulumi_docker_build as docker_build
 
 from infra import revision
 from infra.image_reference import ImageReference
+from infra.names import physical_name
 
 
 @final
@@ -40,7 +41,7 @@ class Image(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Image", name, {}, opts)
         if args.deployed is not None:
-            self.reference = pulumi.Output.from_input(str(args.deployed))
+            self.reference = self._adopt(args, args.deployed)
             self.commit = args.deployed.commit
         else:
             source = revision.read(args.root)
@@ -48,10 +49,27 @@ class Image(pulumi.ComponentResource):
             self.commit = source.commit
         self.register_outputs({"reference": self.reference})
 
-    def _build(self, args: ImageArgs, source: revision.Revision) -> pulumi.Output[str]:
-        token = aws.ecr.get_authorization_token_output(
-            registry_id=args.registry_id, opts=pulumi.InvokeOptions(parent=self)
+    def _adopt(self, args: ImageArgs, image: ImageReference) -> pulumi.Output[str]:
+        """Give another environment's image a tag of this one's too, or it would expire with the other's.
+
+        The tag is an index of that one image: it is as new as the promotion, and what an index refers to does not
+        expire before it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
+        """
+        if image.environment == args.environment:
+            return pulumi.Output.from_input(str(image))
+        repository = pulumi.Output.from_input(args.repository_url)
+        index = docker_build.Index(
+            "promoted",
+            tag=repository.apply(lambda url: f"{url}:{promoted_tag(args.environment, image)}"),
+            sources=[str(image)],
+            registry=self._registry(args),
+            # The next promotion replaces it, and the way back needs it.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
+        # What is deployed is known in a preview, and waits for its tag all the same.
+        return index.urn.apply(lambda _: str(image))
+
+    def _build(self, args: ImageArgs, source: revision.Revision) -> pulumi.Output[str]:
         repository = pulumi.Output.from_input(args.repository_url)
         image = docker_build.Image(
             "image",
@@ -83,17 +101,21 @@ class Image(pulumi.ComponentResource):
             ],
             # A preview that builds would push cache manifests.
             build_on_preview=False,
-            registries=[
-                docker_build.RegistryArgs(
-                    address=repository.apply(lambda url: url.partition("/")[0]),
-                    username=token.user_name,
-                    password=pulumi.Output.secret(token.password),
-                )
-            ],
+            registries=[self._registry(args)],
             # Deleting the resource would delete the digest, which another environment may be running.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         return image.ref
+
+    def _registry(self, args: ImageArgs) -> docker_build.RegistryArgs:
+        token = aws.ecr.get_authorization_token_output(
+            registry_id=args.registry_id, opts=pulumi.InvokeOptions(parent=self)
+        )
+        return docker_build.RegistryArgs(
+            address=pulumi.Output.from_input(args.repository_url).apply(lambda url: url.partition("/")[0]),
+            username=token.user_name,
+            password=pulumi.Output.secret(token.password),
+        )
 
 
 def tag(environment: str, source: revision.Revision, base_image: str | None) -> str:
@@ -101,6 +123,14 @@ def tag(environment: str, source: revision.Revision, base_image: str | None) -> 
     # Another base gives another digest, which the registry would refuse under the same tag.
     base = f"-base-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if base_image else ""
     return f"{environment}-{source.commit}{base}"
+
+
+def promoted_tag(environment: str, image: ImageReference) -> str:
+    """The tag by which an environment keeps another one's image: `blue-<commit>-from-green`. It says where from,
+    because the environment may have built the same commit itself, under a tag that cannot change."""
+    built = image.tag.removeprefix(f"{image.environment}-")
+    # https://docs.docker.com/reference/cli/docker/image/tag/: 128 characters.
+    return physical_name(environment, built, "from", image.environment, limit=128)
 
 
 def cache_reference(repository_url: str) -> str:

@@ -1,4 +1,5 @@
-"""The `docker-build` provider's Image without a builder: a digest of what would have been built. For tests only."""
+"""The `docker-build` provider without a builder: a digest of what would have been built, for its resources Image and
+Index. For tests only."""
 
 import hashlib
 import json
@@ -7,6 +8,9 @@ from typing import Final
 
 from rehearsal.cloud.properties import Properties, Value
 from rehearsal.cloud.refusal import CloudError
+
+IMAGE: Final = "docker-build:index:Image"
+INDEX: Final = "docker-build:index:Index"
 
 COMPUTED: Final = ("contextHash", "digest", "ref")
 
@@ -35,18 +39,24 @@ def context_hash(inputs: Properties, directory: Path) -> str:
 
 
 def digest(inputs: Properties, directory: Path) -> str:
-    """What the image would be: the context and the build's arguments. Tags and passwords do not change it."""
-    build = {key: inputs.get(key) for key in ("buildArgs", "labels", "platforms", "target")}
+    """What the image would be: the context and the build's arguments, of an index its sources. Tags and passwords do
+    not change it."""
+    build = {key: inputs.get(key) for key in ("buildArgs", "labels", "platforms", "sources", "target")}
     content = context_hash(inputs, directory) + json.dumps(build, sort_keys=True)
     return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
 
+def tags(inputs: Properties) -> list[str]:
+    """What is pushed, by repository and tag."""
+    given = inputs.get("tags")
+    listed = given if isinstance(given, list) else [inputs.get("tag")]
+    return [tag for tag in listed if isinstance(tag, str)]
+
+
 def outputs(inputs: Properties, directory: Path) -> Properties:
-    tags = inputs.get("tags")
-    first = tags[0] if isinstance(tags, list) and tags else ""
     image = digest(inputs, directory)
-    pushed = bool(inputs.get("push") or inputs.get("exports"))
-    ref = f"{first}@{image}" if isinstance(first, str) and first and pushed else image
+    pushed = bool(inputs.get("push") or inputs.get("exports") or inputs.get("sources"))
+    ref = f"{tags(inputs)[0]}@{image}" if tags(inputs) and pushed else image
     return {**inputs, "contextHash": context_hash(inputs, directory), "digest": image, "ref": ref}
 
 

@@ -74,9 +74,14 @@ class Change:
     clone: Path
     pulumi: Pulumi
 
-    def up(self, stack: str) -> Answer:
+    def up(self, stack: str, *options: str) -> Answer:
         """Bring a stack up with it, as a person does."""
-        return self.pulumi.run("up", "--stack", stack, "--yes", "--skip-preview", deadline=Deadline.after(600))
+        command = ("up", "--stack", stack, "--yes", "--skip-preview", *options)
+        return self.pulumi.run(*command, deadline=Deadline.after(600))
+
+    def configure(self, stack: str, key: str, value: str) -> None:
+        answer = self.pulumi.run("config", "set", key, value, "--stack", stack, deadline=Deadline.after(60))
+        assert answer.code == 0, answer.said
 
     def commit(self, file: str, before: str, after: str) -> None:
         path = self.clone / file

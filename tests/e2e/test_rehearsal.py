@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
@@ -166,6 +167,33 @@ def test_a_change_reaches_every_pod_and_no_request_is_lost(
     assert int(requests[1]) > 1000, output
     assert "Non-2xx" not in output, output
     assert "Socket errors" not in output, output
+
+
+def test_staging_is_promoted_to_production_as_it_is_and_production_goes_back(
+    rehearsal: Rehearsal, change: Change
+) -> None:
+    change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-promoted")
+    staged = change.up("green")
+    assert staged.code == 0, staged.said
+    image = {stack: str(change.pulumi.outputs(stack)["image"]) for stack in ENVIRONMENTS}
+    before = rehearsal.page("blue")
+    change.configure("blue", "smallcase:image", image["green"])
+    promoted = change.up("blue")
+    assert promoted.code == 0, promoted.said
+    page = rehearsal.page("blue", unlike=before)
+    assert (page.environment, page.digest) == ("production", rehearsal.page("green").digest)
+    [kept] = (one for one in change.pulumi.resources("blue") if one["type"] == "docker-build:index:Index")
+    outputs = cast("dict[str, object]", kept["outputs"])
+    assert outputs["sources"] == [image["green"]]
+    # The provider read the digest from the registry.
+    tag = re.sub(r":green-(\w+)@.*", r":blue-\1-from-green", image["green"])
+    assert re.fullmatch(re.escape(tag) + "@sha256:[0-9a-f]{64}", str(outputs["ref"]))
+    again = change.up("blue", "--refresh", "--run-program", "--expect-no-changes")
+    assert again.code == 0, again.said
+    change.configure("blue", "smallcase:image", image["blue"])
+    back = change.up("blue")
+    assert back.code == 0, back.said
+    assert rehearsal.page("blue", unlike=page) == before
 
 
 def deploy_that_fails(rehearsal: Rehearsal, change: Change, expected: str) -> None:

@@ -9,6 +9,7 @@ from tests.engine.world import (
     CLUSTER,
     DEPLOYMENT,
     IMAGE,
+    INDEX,
     INGRESS,
     NAMESPACE,
     OWN_NAMESPACE,
@@ -120,6 +121,16 @@ def test_an_image_to_promote_is_what_staging_runs_and_the_one_it_replaces_stays_
     assert image_of(deployment(step.before, "smallcase-blue")) != staged
     assert image_of(deployment(step.after, "smallcase-blue")) == staged
     assert {key for key in step.before if key[0] == IMAGE} == {key for key in step.after if key[0] == IMAGE}
+
+
+def test_a_promoted_image_is_kept_under_a_tag_of_production_before_the_pods_run_it(life: Life) -> None:
+    step = life.steps["promote", "blue"]
+    staged = image_of(deployment(step.before, "smallcase-green"))
+    [kept] = (resource for key, resource in step.after.items() if key[0] == INDEX)
+    url, _, tag = staged.partition("@")[0].rpartition(":")
+    assert kept.text("tag") == f"{url}:{tag.replace('green-', 'blue-')}-from-green"
+    assert kept.inputs["sources"] == [staged]
+    assert (INDEX, kept.id) in life.steps["destroy", "blue"].after
 
 
 def test_a_changed_application_is_built_anew_and_deployed_in_place_and_nothing_else_changes(life: Life) -> None:

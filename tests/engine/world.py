@@ -27,6 +27,7 @@ PASSWORD: Final = "a-registry-password"
 CLUSTER: Final = "aws:eks/cluster:Cluster"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
+INDEX: Final = "docker-build:index:Index"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 OWN_NAMESPACE: Final = f"smallcase:environment:Namespace${NAMESPACE}"
@@ -146,7 +147,7 @@ class World:
 
     def empty_repository(self) -> None:
         """Deletes the images by hand, as `aws ecr batch-delete-image` does."""
-        for image in self.cloud.of(IMAGE):
+        for image in (*self.cloud.of(IMAGE), *self.cloud.of(INDEX)):
             self.cloud.delete(image.type, image.id)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from infra import contract
 from infra.contract import PlatformMissing
-from infra.environment.image import build_arguments, tag
+from infra.environment.image import build_arguments, promoted_tag, tag
 from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.image_reference import ImageReference
@@ -20,6 +20,7 @@ from tests.stack_files import own_values
 BUDGET: Final = "kubernetes:policy/v1:PodDisruptionBudget"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
+INDEX: Final = "docker-build:index:Index"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 SERVICE: Final = "kubernetes:core/v1:Service"
@@ -262,7 +263,9 @@ def test_an_image_stays_in_the_registry_when_its_resource_goes(stack: str) -> No
 @EVERY
 def test_pods_run_a_digest_and_the_tag_says_environment_and_commit(stack: str) -> None:
     image, outputs = cast("str", container(stack)["image"]), environment(stack).outputs
-    assert re.fullmatch(rf".+/smallcase:{stack}-[0-9a-f]{{12}}(-dirty-[0-9a-f]{{8}})?@sha256:[0-9a-f]{{64}}", image)
+    assert re.fullmatch(
+        rf".+/smallcase-platform:{stack}-[0-9a-f]{{12}}(-dirty-[0-9a-f]{{8}})?@sha256:[0-9a-f]{{64}}", image
+    )
     assert environment(stack).one(IMAGE).at("tags") == [image.partition("@")[0]]
     assert outputs["image"] == image
     assert f":{stack}-{outputs['commit']}@sha256:" in image
@@ -270,11 +273,38 @@ def test_pods_run_a_digest_and_the_tag_says_environment_and_commit(stack: str) -
 
 @pytest.mark.trap("T40")
 def test_an_image_that_exists_is_deployed_as_it_is_and_the_page_says_its_own_commit() -> None:
-    image = f"registry.test/smallcase:green-0123456789ab@{DIGEST}"
+    image = f"registry.test/smallcase:blue-0123456789ab@{DIGEST}"
     graph = environment("blue", image=image)
-    assert not graph.any(IMAGE)
+    assert not graph.any(IMAGE, INDEX)
     assert container_of(graph)["image"] == graph.outputs["image"] == image
     assert graph.outputs["commit"] == "0123456789ab"
+
+
+@pytest.mark.trap("T43")
+def test_a_promoted_image_gets_a_tag_of_the_environments_own_before_it_is_deployed() -> None:
+    image = f"registry.test/smallcase:green-0123456789ab@{DIGEST}"
+    graph = environment("blue", image=image)
+    kept = graph.one(INDEX)
+    url = platform().one("aws:ecr/repository:Repository").text("name")
+    assert kept.text("tag").endswith(f"/{url}:blue-0123456789ab-from-green")
+    assert kept.at("sources") == [image]
+    assert kept.at("push") is None or kept.at("push")
+    assert kept.retain_on_delete
+    assert graph.depends(graph.one(DEPLOYMENT), kept)
+    assert container_of(graph)["image"] == graph.outputs["image"] == image
+    assert graph.outputs["commit"] == "0123456789ab"
+    assert any(path.startswith("registry.password") for path in kept.secrets)
+
+
+@pytest.mark.trap("T43")
+@pytest.mark.parametrize("built", ["0123456789ab", "0123456789ab-dirty-01234567-base-01234567"])
+def test_the_tag_of_a_promoted_image_says_commit_and_origin_and_is_read_like_any_other(built: str) -> None:
+    staged = ImageReference.parse(f"registry.test/smallcase:green-{built}@{DIGEST}")
+    written = promoted_tag("blue", staged)
+    assert written == f"blue-{built}-from-green"
+    promoted = ImageReference.parse(f"registry.test/smallcase:{written}@{DIGEST}")
+    assert (promoted.environment, promoted.commit) == ("blue", staged.commit)
+    assert len(promoted_tag("a-stack" + "x" * 93, staged)) <= 128
 
 
 @pytest.mark.trap("T40")
@@ -307,7 +337,7 @@ def test_the_registrys_password_is_asked_for_by_the_environment_and_is_a_secret(
 def test_the_cache_lies_under_a_tag_that_may_move_in_a_form_that_ecr_takes(stack: str) -> None:
     image = environment(stack).one(IMAGE)
     cache = cast("Tree", image.at("cacheTo", 0, "registry"))
-    assert str(cache["ref"]).endswith("/smallcase:cache-app")
+    assert str(cache["ref"]).endswith("/smallcase-platform:cache-app")
     assert (cache["imageManifest"], cache["ociMediaTypes"], cache["mode"]) == (True, True, "max")
     assert image.at("cacheFrom") == [{"registry": {"ref": cache["ref"]}}]
 

@@ -162,6 +162,8 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
             "declared in Pulumi.<stack>.yaml (`ls Pulumi.*.yaml` lists them). For a new one: "
             f"`pulumi config set smallcase:branch develop -s {stack}`."
         )
+    if owns_platform:
+        _require_platform_name(stack)
     if platform_stack == stack:
         reader.refuse("platform", "`self` where a stack owns its own platform", SELF)
     return Settings(
@@ -173,6 +175,17 @@ def parse(stack: str, config: Mapping[str, str]) -> Settings:
         github=_github(reader) if owns_platform and reader.text("githubRepository") else None,
         environment=_environment(stack, reader) if is_environment else None,
     )
+
+
+def _require_platform_name(stack: str) -> None:
+    try:
+        values.platform_name(stack)
+    except ValueError:
+        raise SettingsError(
+            f"Stack {stack!r} cannot own a platform: its name becomes part of the names of a repository, a cluster "
+            "and a load balancer, which take small letters, digits and single dashes. "
+            f"Rename it while nothing is up: `pulumi stack rename NAME -s {stack}`."
+        ) from None
 
 
 def _platform(reader: "_Reader") -> PlatformSettings:

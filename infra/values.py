@@ -36,6 +36,8 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 
 stack_name: Final = _matching(re.compile(r"[A-Za-z0-9._-]{1,100}"))
+platform_name: Final = _matching(re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"))
+"""Of a stack that owns a platform: part of the names of a repository, a cluster and a load balancer."""
 host: Final = _matching(re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"))
 machine_image: Final = _matching(re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?"))
 mail: Final = _matching(re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+"))

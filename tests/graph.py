@@ -214,15 +214,18 @@ def program(
     refers_to: Properties | None = None,
     accounts: Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
+    *,
     named: str = "",
+    cloud: Cloud | None = None,
 ) -> Graph:
     """Run the program for a stack, with changed values of its configuration.
 
     `refers_to` is the platform that the stack it refers to exports; None where there is none. `accounts` are the ids of
-    the accounts that it may touch; `named` is a name in place of the one whose configuration is taken.
+    the accounts that it may touch; `named` is a name in place of the one whose configuration is taken; `cloud` is an
+    account that holds something already.
     """
     stacks: dict[str, Properties] = {"organization/smallcase/platform": {"platform": refers_to}} if refers_to else {}
-    mocks = CloudMocks(stacks=stacks)
+    mocks = CloudMocks(cloud, stacks, named or stack)
     recorder = _Recorder(mocks, refers_to)
     pulumi_mocks.set_mocks(mocks, project="smallcase", stack=named or stack, preview=False, monitor=recorder)
     pulumi.runtime.set_all_config({**config(stack, **(changes or {})), "aws:allowedAccountIds": json.dumps(accounts)})

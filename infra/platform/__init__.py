@@ -68,7 +68,7 @@ class Platform(pulumi.ComponentResource):
             ),
             child,
         )
-        registry = Registry("registry", PROJECT, child)
+        registry = Registry("registry", platform, child)
         domain = Domain("domain", settings.domain, zone_id, child) if settings.domain is not None else None
         cluster = Cluster(
             "cluster",

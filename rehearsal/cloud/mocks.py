@@ -55,15 +55,18 @@ class UnknownStackError(grpc.RpcError):
 
 @final
 class CloudMocks(Mocks):
-    """Mocks for `pulumi.runtime.set_mocks`.
+    """Mocks for `pulumi.runtime.set_mocks`, of the stack `stack`.
 
     `stacks` holds the outputs of the stacks that the program may refer to, by the name that it refers to them with.
     """
 
-    def __init__(self, cloud: Cloud | None = None, stacks: Mapping[str, Properties] | None = None) -> None:
+    def __init__(
+        self, cloud: Cloud | None = None, stacks: Mapping[str, Properties] | None = None, stack: str = ""
+    ) -> None:
         self.cloud: Final = cloud or Cloud()
         self.registered: Final[list[Registered]] = []
         self._stacks: Final = dict(stacks or {})
+        self._stack = stack
 
     def of(self, type: str) -> list[Registered]:
         """The registered resources of a type."""
@@ -108,13 +111,14 @@ class CloudMocks(Mocks):
         if args.resource_id:
             read = self.cloud.read(args.typ, args.resource_id)
             return args.resource_id, read.outputs if read else inputs
-        made = self.cloud.create(args.typ, args.name, self.cloud.check(args.typ, args.name, inputs))
+        checked = self.cloud.check(args.typ, args.name, inputs, seed=_seed(self._stack, args.typ, args.name))
+        made = self.cloud.create(args.typ, args.name, checked)
         return made.id, made.outputs
 
     def _cluster(self, name: str, inputs: Properties) -> Properties:
         settings = self.cloud.settings
         asked = Construction(name=name, inputs=inputs, parent="", region=settings.region, account=settings.account)
-        _, outputs = ClusterComponent(asked, _AccountMonitor(self.cloud)).construct()
+        _, outputs = ClusterComponent(asked, _AccountMonitor(self.cloud, self._stack)).construct()
         # A reference to a resource that no program registered cannot be resolved by the mocks.
         return {key: value for key, value in outputs.items() if key not in ("eksCluster", "core")}
 
@@ -123,8 +127,9 @@ class CloudMocks(Mocks):
 class _AccountMonitor:
     """Creates the children of a component in the account without registering them with anyone."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, stack: str) -> None:
         self._cloud = cloud
+        self._stack = stack
 
     def register(
         self, type: str, name: str, inputs: Properties, *, parent: str, custom: bool, after: Iterable[str]
@@ -132,11 +137,17 @@ class _AccountMonitor:
         urn = f"urn:pulumi:stack::project::{type}::{name}"
         if not custom:
             return Child(urn=urn, id="", outputs=inputs)
-        made = self._cloud.create(type, name, self._cloud.check(type, name, inputs))
+        checked = self._cloud.check(type, name, inputs, seed=_seed(self._stack, type, name))
+        made = self._cloud.create(type, name, checked)
         return Child(urn=urn, id=made.id, outputs=made.outputs)
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         pass
+
+
+def _seed(stack: str, type: str, name: str) -> bytes:
+    """What a physical name's random part is made of: the engine's differs from stack to stack."""
+    return f"{stack}/{type}/{name}".encode()
 
 
 def _plain(value: "Value | Resource") -> Value:

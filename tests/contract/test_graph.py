@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from infra import fargate
+from rehearsal.cloud.account import Cloud
 from rehearsal.cloud.kinds import KINDS
 from rehearsal.cloud.properties import strings_in
 from tests.graph import EKS_CLUSTER, WITH_DOMAIN, Graph, environment, platform, program, whole
@@ -74,6 +75,18 @@ def test_names_fit_even_where_the_stacks_name_is_long() -> None:
     graph = program("green", named="a-stack-with-a-name-that-nobody-would-want-to-type-but-somebody-does-" + "x" * 24,
                     changes={"platform": "self", **WITH_DOMAIN, "namespace": "smallcase-green"})  # fmt: skip
     assert_names_fit(graph)
+
+
+@pytest.mark.parametrize("domains", [("", ""), ("example.org", "example.net")])
+def test_an_account_holds_two_platforms_beside_one_another(domains: tuple[str, str]) -> None:
+    """The stand-in refuses what AWS refuses: a second role, repository, cluster or parameter of the same name."""
+    cloud, held = Cloud(), list[int]()
+    for stack, domain in zip(("platform", "second"), domains, strict=True):
+        program("platform", changes={**WITH_DOMAIN, "domain": domain} if domain else {}, named=stack, cloud=cloud)
+        made = {(one.type, one.id) for one in cloud if one.type.startswith("aws:")}
+        # A validation is nothing in itself, and its id a date.
+        held.append(len([type_ for type_, _ in made if "Validation" not in type_]))
+    assert held[1] == 2 * held[0]
 
 
 def assert_names_fit(graph: Graph) -> None:

@@ -64,6 +64,12 @@ def test_a_stack_that_is_self_without_a_branch_owns_the_platform_alone() -> None
     assert parsed.environment is None
 
 
+@pytest.mark.parametrize("stack", ["Platform", "a_platform", "a.platform", "a--platform", "-a"])
+def test_a_stack_whose_name_aws_would_not_take_owns_no_platform(stack: str) -> None:
+    with pytest.raises(SettingsError, match=rf"Stack '{stack}' cannot own a platform.*`pulumi stack rename NAME -s"):
+        settings.parse(stack, config("platform"))
+
+
 def test_an_environment_refers_to_the_stack_that_owns_its_platform() -> None:
     parsed = parse("green")
     assert (parsed.platform, parsed.platform_stack) == (None, "platform")

@@ -57,7 +57,7 @@ def test_the_deploy_role_changes_its_image_repository_and_its_stacks_state_and_n
         for resource in many(statement["Resource"])
         if any(word in action for word in CHANGING) and ":Get" not in action
     }
-    repository = "arn:aws:ecr:us-east-1:123456789012:repository/smallcase"
+    repository = "arn:aws:ecr:us-east-1:123456789012:repository/smallcase-platform"
     key = "arn:aws:kms:us-east-1:123456789012:key/*"
     own = "arn:aws:ssm:us-east-1:123456789012:parameter/smallcase-platform/jenkins/deploy/host-key"
     channels = {(f"ssmmessages:Create{kind}Channel", "*") for kind in ("Control", "Data")}

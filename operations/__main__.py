@@ -3,13 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from operations import add_ons, cost, host_image, state
-from pipeline.branches import stacks
-from pipeline.outcomes import Stopped
+from operations import add_ons, cost, host_image, quotas, state
+from pipeline.branches import Config, configurations, platform_of, stack_file, stacks
+from pipeline.outcomes import Stopped, WrongUse
 from pipeline.pulumi import Pulumi
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb.add_argument("--region", default="us-east-1")
     verb.add_argument("--stack", default="platform", help="the stack that owns the platform")
     verb = verbs.add_parser("add-ons", help="ask AWS whether it offers the pinned versions of the cluster's add-ons")
+    verb.add_argument("--region", default="us-east-1")
+    verb = verbs.add_parser("quotas", help="ask AWS whether the account's quotas are large enough")
     verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
     verb.add_argument("stacks", nargs="*", help="all that are up, unless named")
@@ -53,11 +55,24 @@ def _run(given: argparse.Namespace) -> None:
             print(f"pulumi config set smallcase:hostImage {host_image.newest(given.region)} -s {given.stack}")
         case "add-ons":
             print("\n".join(add_ons.check(add_ons.catalogue(given.region))))
+        case "quotas":
+            print("\n".join(quotas.check(quotas.of_region(given.region), given.region)))
         case _:
             pulumi = Pulumi(project=CHECKOUT, environment=os.environ, out=sys.stdout)
             names = given.stacks or pulumi.stacks()
             look = pulumi.planned if given.planned else pulumi.resources
-            print(cost.report({name: look(name) for name in names}, cost.prices()))
+            configured = configurations(CHECKOUT)
+            zones = {name: _zones(name, configured) for name in names}
+            print(cost.report({name: look(name) for name in names}, zones, cost.prices()))
+
+
+def _zones(stack: str, configured: Mapping[str, Config]) -> int:
+    """Over how many zones the platform that a stack runs on reaches."""
+    if stack not in configured:
+        raise WrongUse(
+            f"There is no {stack_file(stack)}.", "Write one, or name the others: `python -m operations cost STACK…`."
+        )
+    return int(str(configured[platform_of(stack, configured[stack])]["smallcase:zones"]))
 
 
 if __name__ == "__main__":

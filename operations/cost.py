@@ -13,15 +13,16 @@ from infra.fargate import MEMORY_OF_FARGATE
 PRICES: Final = Path(__file__).with_name("prices.json")
 LEFT_OUT: Final = (
     "Left out: traffic (NAT gateway and load balancer by the GB, between zones, to the internet), load balancer "
-    "capacity units, logs, image storage and scans, snapshots, requests to S3 and KMS, mail, taxes, and every discount."
+    "capacity units, logs, image storage and scans, snapshots, the state's bucket and its key (1 dollar), "
+    "requests to S3 and KMS, mail, taxes, and every discount."
 )
 CONTROLLER_PODS: Final = 2
 DNS_PODS: Final = 2
 
 _SINGLE: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
     "aws:eks/cluster:Cluster": (("cluster", 1),),
-    # The controller makes a load balancer of it, with an address in each of two zones.
-    "kubernetes:networking.k8s.io/v1:Ingress": (("load balancer", 1), ("public IPv4 address", 2)),
+    # The controller makes a load balancer of it.
+    "kubernetes:networking.k8s.io/v1:Ingress": (("load balancer", 1),),
     "aws:lb/loadBalancer:LoadBalancer": (("load balancer", 1),),
     "aws:ec2/natGateway:NatGateway": (("NAT gateway", 1),),
     "aws:ec2/eip:Eip": (("public IPv4 address", 1),),
@@ -62,21 +63,22 @@ def prices(path: Path = PRICES) -> Prices:
     )
 
 
-def items(resources: Sequence[Resource]) -> Counter[str]:
-    """What of the price list a stack's resources use, and how much of it."""
+def items(resources: Sequence[Resource], zones: int) -> Counter[str]:
+    """What of the price list a stack's resources use, and how much of it; `zones` are those of the platform."""
     used: Counter[str] = Counter()
     for resource in resources:
-        for item, amount in _of(str(resource["type"]), cast("Mapping[str, object]", resource.get("inputs") or {})):
+        inputs = cast("Mapping[str, object]", resource.get("inputs") or {})
+        for item, amount in _of(str(resource["type"]), inputs, zones):
             used[item] += amount  # pyright: ignore[reportArgumentType]
     return used
 
 
-def report(stacks: Mapping[str, Sequence[Resource]], listed: Prices) -> str:
-    """A table for people."""
+def report(stacks: Mapping[str, Sequence[Resource]], zones: Mapping[str, int], listed: Prices) -> str:
+    """A table for people; `zones` has for each stack the number of its platform's."""
     lines: list[str] = []
     total = Decimal(0)
     for stack, resources in stacks.items():
-        used = items(resources)
+        used = items(resources, zones[stack])
         rows = [(item, amount, listed.of(item) * Decimal(amount)) for item, amount in sorted(used.items())]
         cost = sum((row[2] for row in rows), Decimal(0))
         total += cost
@@ -87,9 +89,12 @@ def report(stacks: Mapping[str, Sequence[Resource]], listed: Prices) -> str:
     return "\n".join(lines)
 
 
-def _of(kind: str, inputs: Mapping[str, object]) -> Iterator[tuple[str, float]]:
+def _of(kind: str, inputs: Mapping[str, object], zones: int) -> Iterator[tuple[str, float]]:
     yield from _SINGLE.get(kind, ())
     match kind:
+        case "kubernetes:networking.k8s.io/v1:Ingress":
+            # The controller takes a public subnet of each zone.
+            yield "public IPv4 address", zones
         case "aws:eks/addon:Addon" if inputs.get("addonName") == "coredns":
             yield from _pods(DNS_PODS, 0.25, 0.5)
         case "kubernetes:helm.sh/v3:Release":

@@ -7,7 +7,7 @@ import pytest
 from operations.__main__ import main
 
 
-@pytest.mark.parametrize("verb", ["state", "host-image", "add-ons"])
+@pytest.mark.parametrize("verb", ["state", "host-image", "add-ons", "quotas"])
 def test_without_credentials_a_verb_says_so_without_a_trace(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

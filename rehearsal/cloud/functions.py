@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rehearsal.cloud.properties import Properties, Value
 from rehearsal.cloud.refusal import ApiError, CloudError
-from rehearsal.cloud.rules import caller_arn
+from rehearsal.cloud.rules import ZONES, caller_arn
 
 if TYPE_CHECKING:
     from rehearsal.cloud.account import Cloud
@@ -109,9 +109,7 @@ def _partition(cloud: "Cloud", arguments: Properties) -> Properties:
 def _availability_zones(cloud: "Cloud", arguments: Properties) -> Properties:
     region = cloud.settings.region
     excluded = cast("list[str]", arguments.get("excludeZoneIds") or [])
-    # Which id a name has differs from account to account; here the last zone is one that EKS cannot use.
-    zones = {"a": "use1-az1", "b": "use1-az2", "c": "use1-az4", "d": "use1-az3"}
-    zones = {letter: zone for letter, zone in zones.items() if zone not in excluded}
+    zones = {letter: zone for letter, zone in ZONES.items() if zone not in excluded}
     return {
         "id": region,
         "region": region,

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
+from rehearsal.cloud import images
 from rehearsal.cloud.kinds import kind_of
 from rehearsal.cloud.properties import Properties, Value, strings_in
 from rehearsal.cloud.refusal import ApiError
@@ -23,6 +24,10 @@ from rehearsal.cloud.resource import Resource
 
 if TYPE_CHECKING:
     from rehearsal.cloud.account import Cloud
+
+ZONES: Final = {"a": "use1-az1", "b": "use1-az2", "c": "use1-az4", "d": "use1-az3"}
+"""Ids of the region's zones by the last letter of their names, which differ from account to account."""
+_NOT_FOR_EKS: Final = frozenset({"use1-az3"})
 
 _EC2_ID: Final = re.compile(r"(vpc|subnet|igw|nat|rtb|eipalloc|eni|vol|i|sg)-[0-9a-f]{17}")
 
@@ -55,6 +60,7 @@ _NOT_FOUND: Final[Mapping[str, tuple[str, str, str]]] = {
 _VPC: Final = "aws:ec2/vpc:Vpc"
 _SUBNET: Final = "aws:ec2/subnet:Subnet"
 _NAT: Final = "aws:ec2/natGateway:NatGateway"
+_REPOSITORY: Final = "aws:ecr/repository:Repository"
 _CLUSTER: Final = "aws:eks/cluster:Cluster"
 _ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
 _INSTANCE: Final = "aws:ec2/instance:Instance"
@@ -192,7 +198,24 @@ def _check_subnet(cloud: "Cloud", inputs: Properties) -> None:
             )
 
 
+def _check_description(operation: str, inputs: Properties) -> None:
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html: no apostrophe, no letter beyond ASCII.
+    if not re.fullmatch(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}", _text(inputs, "description")):
+        raise ApiError(
+            "EC2",
+            operation,
+            "InvalidParameterValue",
+            "Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: "
+            "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )
+
+
+def _check_group_rule(cloud: "Cloud", inputs: Properties) -> None:
+    _check_description("AuthorizeSecurityGroupRules", inputs)
+
+
 def _check_security_group(cloud: "Cloud", inputs: Properties) -> None:
+    _check_description("CreateSecurityGroup", inputs)
     name, vpc_id = _text(inputs, "name"), _text(inputs, "vpcId")
     for other in cloud.of("aws:ec2/securityGroup:SecurityGroup"):
         if (other.text("name"), other.text("vpcId")) == (name, vpc_id):
@@ -291,6 +314,28 @@ def _check_cluster(cloud: "Cloud", inputs: Properties) -> None:
             "InvalidParameterException",
             "Subnets specified must be in at least two different AZs",
         )
+    # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html#network-requirements-subnets
+    for zone in sorted(zones):
+        if ZONES.get(zone[-1:]) in _NOT_FOR_EKS:
+            raise ApiError(
+                "EKS",
+                "CreateCluster",
+                "UnsupportedAvailabilityZoneException",
+                f"Cannot create cluster '{_text(inputs, 'name')}' because EKS does not support creating control plane "
+                f"instances in {zone}, the targeted availability zone. Retry cluster creation using control plane "
+                "subnets that span at least two other availability zones.",
+            )
+
+
+def _check_load_balancer(cloud: "Cloud", inputs: Properties) -> None:
+    if inputs.get("internal"):
+        return
+    subnets = [cloud.find(_SUBNET, id) for id in _texts(inputs, "subnets")]
+    gateways = {gateway.text("vpcId") for gateway in cloud.of("aws:ec2/internetGateway:InternetGateway")}
+    for vpc in sorted({subnet.text("vpcId") for subnet in subnets if subnet} - gateways):
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
+        message = f"VPC {vpc} has no internet gateway"
+        raise ApiError("Elastic Load Balancing v2", "CreateLoadBalancer", "InvalidSubnet", message)
 
 
 def is_public(cloud: "Cloud", subnet_id: str) -> bool:
@@ -379,10 +424,12 @@ _CHECKS: Final[Mapping[str, Callable[["Cloud", Properties], None]]] = {
     "aws:iam/role:Role": _check_role,
     "aws:iam/policy:Policy": _check_policy,
     "aws:iam/rolePolicy:RolePolicy": _check_role_policy,
-    "aws:ecr/repository:Repository": _check_repository,
+    _REPOSITORY: _check_repository,
     _CLUSTER: _check_cluster,
     "aws:eks/fargateProfile:FargateProfile": _check_fargate_profile,
     _ENTRY: _check_access_entry,
+    **dict.fromkeys(_GROUP_RULES, _check_group_rule),
+    "aws:lb/loadBalancer:LoadBalancer": _check_load_balancer,
     "aws:eks/addon:Addon": _check_addon,
 }
 
@@ -492,7 +539,7 @@ def _check_repository_empty(cloud: "Cloud", repository: Resource) -> None:
     if repository.inputs.get("forceDelete"):
         return
     start = repository.text("repositoryUrl")
-    if any(image.text("ref").startswith(f"{start}:") for image in cloud.of("docker-build:index:Image")):
+    if any(image.text("ref").startswith(f"{start}:") for image in _pushed(cloud)):
         # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.html
         raise ApiError(
             "ECR",
@@ -503,14 +550,21 @@ def _check_repository_empty(cloud: "Cloud", repository: Resource) -> None:
         )
 
 
-def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
-    """Raises `ApiError` for a push onto a tag that the repository keeps as it is.
+def _pushed(cloud: "Cloud") -> list[Resource]:
+    return [*cloud.of(images.IMAGE), *cloud.of(images.INDEX)]
 
-    The same digest under the same tag is refused too (https://github.com/aws/containers-roadmap/issues/2380).
-    """
-    for tag in _texts(image, "tags"):
+
+def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
+    """Raises `ApiError` for a push onto a tag that the repository keeps as it is, and for an index of an image that is
+    not there."""
+    repositories = {repository.text("repositoryUrl") for repository in cloud.of(_REPOSITORY)}
+    for source in _texts(image, "sources"):
+        ours = source.partition("@")[0].rpartition(":")[0] in repositories
+        if ours and not any(source.endswith(f"@{other.text('digest')}") for other in _pushed(cloud)):
+            raise ApiError("ECR", "BatchGetImage", "ImageNotFoundException", f"{source}: not found", 404)
+    for tag in images.tags(image):
         url, _, name = tag.rpartition(":")
-        for repository in cloud.of("aws:ecr/repository:Repository"):
+        for repository in cloud.of(_REPOSITORY):
             mutability = repository.text("imageTagMutability")
             excluded = [
                 _text(entry, "filter") for entry in _objects(repository.inputs, "imageTagMutabilityExclusionFilters")
@@ -518,10 +572,7 @@ def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
             free = mutability.startswith("MUTABLE") or any(
                 re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name) for pattern in excluded
             )
-            taken = any(
-                tag in _texts(other.inputs, "tags") and other.text("digest") != digest
-                for other in cloud.of("docker-build:index:Image")
-            )
+            taken = any(tag in images.tags(other.inputs) and other.text("digest") != digest for other in _pushed(cloud))
             if repository.text("repositoryUrl") == url and not free and taken:
                 raise ApiError(
                     "ECR",

@@ -19,6 +19,8 @@ CLUSTER = "aws:eks/cluster:Cluster"
 PROFILE = "aws:eks/fargateProfile:FargateProfile"
 ENTRY = "aws:eks/accessEntry:AccessEntry"
 REPOSITORY = "aws:ecr/repository:Repository"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+GROUP_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
 
@@ -133,6 +135,48 @@ def test_a_repository_with_images_is_deleted_only_by_force(cloud: Cloud) -> None
     assert not cloud.of(REPOSITORY)
 
 
+def test_an_image_is_promoted_only_if_the_repository_has_it_and_under_a_tag_that_is_free(cloud: Cloud) -> None:
+    repository = cloud.create(REPOSITORY, "one", {"name": "smallcase", "imageTagMutability": "IMMUTABLE"})
+    url = f"{repository.outputs['repositoryUrl']}"
+    image: Properties = {"tags": [f"{url}:green-one"], "push": True}
+    built = cloud.create("docker-build:index:Image", "image", image).text("ref")
+    index = "docker-build:index:Index"
+    missing = built.partition("@")[0] + "@sha256:" + "0" * 64
+    assert refused(cloud, index, {"tag": f"{url}:blue-one", "sources": [missing]}).startswith("ImageNotFoundException")
+    assert refused(cloud, index, {"tag": f"{url}:green-one", "sources": [built]}).startswith("ImageTagAlreadyExists")
+    promoted = cloud.create(index, "promoted", {"tag": f"{url}:blue-one", "sources": [built]})
+    assert promoted.text("ref").startswith(f"{url}:blue-one@sha256:")
+
+
+@pytest.mark.parametrize("type_", [GROUP, GROUP_RULE])
+def test_a_description_with_an_apostrophe_is_refused(cloud: Cloud, type_: str) -> None:
+    vpc = cloud.create(VPC, "vpc", {"cidrBlock": "10.0.0.0/16"})
+    group = cloud.create(GROUP, "group", {"name": "group", "vpcId": vpc.id, "description": "People, and GitHub"})
+    inputs: Properties = {"name": "other", "vpcId": vpc.id, "description": "GitHub's hooks"}
+    if type_ == GROUP_RULE:
+        inputs = {"securityGroupId": group.id, "description": "GitHub's hooks"}
+    assert refused(cloud, type_, inputs).startswith("InvalidParameterValue: Invalid rule description.")
+
+
+def test_a_load_balancer_for_the_internet_needs_a_gateway_to_it(cloud: Cloud) -> None:
+    vpc, subnets = vpc_with_two_subnets(cloud)
+    balancer = "aws:lb/loadBalancer:LoadBalancer"
+    inputs: Properties = {"name": "door", "subnets": [subnet.id for subnet in subnets]}
+    assert refused(cloud, balancer, inputs) == f"InvalidSubnet: VPC {vpc.id} has no internet gateway"
+    cloud.create(balancer, "inside", {**inputs, "name": "inside", "internal": True})
+    cloud.create("aws:ec2/internetGateway:InternetGateway", "gateway", {"vpcId": vpc.id})
+    cloud.create(balancer, "door", inputs)
+
+
+def test_a_cluster_in_a_zone_that_eks_cannot_use_is_refused(cloud: Cloud) -> None:
+    vpc = cloud.create(VPC, "vpc", {"cidrBlock": "10.0.0.0/16"})
+    subnets = [subnet(cloud, vpc, zone, f"10.0.{number}.0/24") for number, zone in enumerate("ad")]
+    inputs: Properties = {"name": "one", "vpcConfig": {"subnetIds": [found.id for found in subnets]}}
+    message = refused(cloud, CLUSTER, inputs)
+    assert message.startswith("UnsupportedAvailabilityZoneException: Cannot create cluster 'one'")
+    assert "us-east-1d" in message
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("r" * 65, "Member must have length less than or equal to 64"), ("a b", "Member must satisfy")]
 )
@@ -198,10 +242,9 @@ def test_user_data_over_16_kilobytes_is_refused(cloud: Cloud) -> None:
 
 def test_what_is_referred_to_stays_until_what_refers_to_it_has_gone(cloud: Cloud) -> None:
     vpc, subnets = vpc_with_two_subnets(cloud)
-    group = cloud.create("aws:ec2/securityGroup:SecurityGroup", "group", {"name": "group", "vpcId": vpc.id})
-    other = cloud.create("aws:ec2/securityGroup:SecurityGroup", "other", {"name": "other", "vpcId": vpc.id})
-    rule_type = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
-    rule = cloud.create(rule_type, "rule", {"securityGroupId": other.id, "referencedSecurityGroupId": group.id})
+    group = cloud.create(GROUP, "group", {"name": "group", "vpcId": vpc.id})
+    other = cloud.create(GROUP, "other", {"name": "other", "vpcId": vpc.id})
+    rule = cloud.create(GROUP_RULE, "rule", {"securityGroupId": other.id, "referencedSecurityGroupId": group.id})
     made = cluster(cloud, subnets)
     for held in (vpc, subnets[0], group):
         with pytest.raises(ApiError, match="DependencyViolation"):

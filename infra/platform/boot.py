@@ -129,6 +129,8 @@ class Agent:
             "UV_VERSION": versions.UV,
             "PULUMI_VERSION": versions.PULUMI,
             "BUILDKIT_VERSION": versions.BUILDKIT,
+            "KUBECTL_VERSION": versions.KUBECTL,
+            "KUBECTL_SHA256": versions.KUBECTL_SHA256,
         }
         return _packed(_common("agent", self.region, self.parameters, environment))
 

@@ -26,6 +26,13 @@ if [ "$(/usr/local/pulumi/pulumi version 2>/dev/null)" != "v$PULUMI_VERSION" ]; 
     ln -sf /usr/local/pulumi/pulumi* /usr/local/bin/
 fi
 
+# One file, so its checksum also says whether this version is there.
+if ! echo "$KUBECTL_SHA256  /usr/local/bin/kubectl" | sha256sum --check --status 2>/dev/null; then
+    download "https://dl.k8s.io/release/v$KUBECTL_VERSION/bin/linux/amd64/kubectl" "$KUBECTL_SHA256" /opt/smallcase/kubectl
+    chmod 0755 /opt/smallcase/kubectl
+    mv /opt/smallcase/kubectl /usr/local/bin/kubectl
+fi
+
 # Builds run in BuildKit's own container, one hop further from the instance metadata than its limit lets them reach.
 runuser -u jenkins -- docker buildx inspect smallcase >/dev/null 2>&1 ||
     runuser -u jenkins -- docker buildx create --name smallcase --driver docker-container \

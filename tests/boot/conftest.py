@@ -41,7 +41,8 @@ PULUMI_URL: Final = f"get.pulumi.com/releases/sdk/pulumi-v{versions.PULUMI}-linu
 PULUMI_SUMS_URL: Final = (
     f"github.com/pulumi/pulumi/releases/download/v{versions.PULUMI}/pulumi-{versions.PULUMI}-checksums.txt"
 )
-
+KUBECTL_URL: Final = f"dl.k8s.io/release/v{versions.KUBECTL}/bin/linux/amd64/kubectl"
+KUBECTL: Final = b"#!/bin/sh\necho the kubectl\n"
 
 Start = Callable[..., Machine]
 
@@ -73,10 +74,12 @@ def _layers(
 ) -> dict[str, tuple[Path, ...]]:
     """Disks of hosts that have read their user data, by label."""
     layers: dict[str, tuple[Path, ...]] = {}
-    for label, host in {"controller": CONTROLLER, **AGENTS}.items():
-        machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
-        machine.read_user_data(host)
-        layers[label] = machine.layers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "KUBECTL_SHA256", _sum(KUBECTL))
+        for label, host in {"controller": CONTROLLER, **AGENTS}.items():
+            machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
+            machine.read_user_data(host)
+            layers[label] = machine.layers
     return layers
 
 
@@ -162,6 +165,7 @@ def fill(reached: Internet) -> None:
             elsewhere: manager,
             f"{MANAGER_URL}.sha256": f"{_sum(manager)} *manager.jar\n".encode(),
             PULUMI_URL: pulumi,
+            KUBECTL_URL: KUBECTL,
             PULUMI_SUMS_URL: f"{'0' * 64}  other.tar.gz\n{_sum(pulumi)}  {Path(PULUMI_URL).name}\n".encode(),
         }
     )

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from infra import versions
-from tests.boot.conftest import PARAMETERS, PULUMI_SUMS_URL, PULUMI_URL, Start
+from tests.agent_programs import agent_programs
+from tests.boot.conftest import KUBECTL_URL, PARAMETERS, PULUMI_SUMS_URL, PULUMI_URL, Start
 from tests.boot.internet import Internet
 from tests.boot.machine import Machine
 from tests.boot.test_controller import HOME, KEY, MOUNT, fails, succeeds
@@ -32,6 +33,13 @@ def test_a_first_boot_ends_with_the_pinned_tools_in_the_hands_of_jenkins(fresh: 
     assert lines[5:7] == ["jenkins docker", "1990"]
     assert f"image=moby/buildkit:v{versions.BUILDKIT}" in lines[7]
     assert succeeds(fresh.run(f"stat --format '%a %U' {WORK}")) == "700 jenkins\n"
+
+
+def test_jenkins_finds_every_program_that_a_stage_calls(agent: Machine) -> None:
+    programs = sorted(agent_programs())
+    said = succeeds(agent.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; command -v {' '.join(programs)}'"))
+    assert [path.rpartition("/")[2] for path in said.splitlines()] == programs
+    assert succeeds(agent.run("runuser -u jenkins -- kubectl")) == "the kubectl\n"
 
 
 def test_systemd_finds_no_fault_in_the_units(agent: Machine) -> None:
@@ -63,6 +71,26 @@ def test_pulumi_with_another_checksum_is_refused(fresh: Machine, reached: Intern
         fails(fresh.boot()),
     )
     assert "pulumi" not in succeeds(fresh.run("ls /usr/local /opt/smallcase"))
+
+
+def test_kubectl_with_another_checksum_is_refused_and_the_next_try_takes_the_right_one(
+    fresh: Machine, reached: Internet
+) -> None:
+    right = reached.files[KUBECTL_URL]
+    reached.files[KUBECTL_URL] = b"something else"
+    refused = rf"smallcase: https://{KUBECTL_URL} does not have the checksum '[0-9a-f]{{64}}', so it is not used"
+    assert re.fullmatch(refused, fails(fresh.boot()))
+    assert "kubectl" not in succeeds(fresh.run("ls /usr/local/bin /opt/smallcase"))
+    reached.files[KUBECTL_URL] = right
+    succeeds(fresh.boot())
+
+
+def test_a_kubectl_of_another_version_is_replaced(agent: Machine, reached: Internet) -> None:
+    agent.write("/usr/local/bin/kubectl", "another version")
+    reached.asked.clear()
+    succeeds(agent.boot())
+    assert reached.asked[0] == f"GET {KUBECTL_URL}"
+    assert succeeds(agent.run("kubectl")) == "the kubectl\n"
 
 
 def test_a_release_of_pulumi_without_a_checksum_is_refused(fresh: Machine, reached: Internet) -> None:

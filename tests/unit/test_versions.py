@@ -40,5 +40,11 @@ def test_the_agents_have_the_builder_that_the_rehearsal_has() -> None:
     assert re.search(rf"^require github\.com/moby/buildkit v{re.escape(versions.BUILDKIT)}$", go_mod, re.MULTILINE)
 
 
+def test_the_agents_have_a_kubectl_that_speaks_to_the_cluster() -> None:
+    theirs, ours = (version.split(".")[:2] for version in (versions.KUBERNETES, versions.KUBECTL))
+    assert theirs[0] == ours[0]
+    assert abs(int(theirs[1]) - int(ours[1])) <= 1
+
+
 def test_the_agents_have_the_oldest_python_that_the_project_takes() -> None:
     assert PROJECT["requires-python"] == f">={versions.PYTHON}"

@@ -13,6 +13,7 @@ import pytest
 
 from infra import versions
 from infra.platform.boot import JENKINS, LIMIT, Agent, Controller, unpacked
+from tests.agent_programs import agent_programs
 
 CONTROLLER = Controller(
     region="us-east-1",
@@ -72,8 +73,8 @@ def test_every_variable_that_a_script_reads_is_set(host: Controller | Agent) -> 
     settings = environment(host)
     for path, text in files(host).items():
         if path.endswith(".sh"):
-            used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-            assigned = set(re.findall(r"^\s*([A-Z][A-Z_]+)=", text, re.MULTILINE))
+            used = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", text))
+            assigned = set(re.findall(r"^\s*([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
             assert used - assigned - settings.keys() == set(), path
 
 
@@ -102,8 +103,16 @@ def test_jenkins_never_starts_without_its_volume() -> None:
 def test_versions_are_the_pinned_ones() -> None:
     assert environment(CONTROLLER)["JENKINS_VERSION"] == versions.JENKINS
     assert environment(AGENT)["PULUMI_VERSION"] == versions.PULUMI
+    assert environment(AGENT)["KUBECTL_VERSION"] == versions.KUBECTL
+    assert environment(AGENT)["KUBECTL_SHA256"] == versions.KUBECTL_SHA256
     assert 'dnf install --quiet --assumeyes "jenkins-$JENKINS_VERSION"' in files(CONTROLLER)["/opt/smallcase/boot.sh"]
     assert "--latest=false" in files(CONTROLLER)["/opt/smallcase/boot.sh"]
+
+
+def test_every_program_that_a_stage_calls_is_one_that_agents_are_said_to_have() -> None:
+    said = (JENKINS / "README.md").read_text().partition("On each agent:")[2].partition("\n## ")[0]
+    assert {"git", "kubectl", "pulumi", "uv"} < agent_programs()
+    assert [program for program in sorted(agent_programs()) if f"`{program}`" not in said] == []
 
 
 def test_no_script_takes_the_newest_of_anything() -> None:

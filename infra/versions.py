@@ -7,6 +7,9 @@
 from typing import Final
 
 PULUMI: Final = "3.259.0"
+PULUMI_SHA256: Final = "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5"
+"""Of the CLI for linux-x64, as Pulumi's own formula has it
+(https://github.com/pulumi/homebrew-tap/blob/master/Formula/pulumi.rb)."""
 PULUMI_KUBERNETES: Final = "4.25.0"
 PULUMI_DOCKER_BUILD: Final = "0.0.22"
 

@@ -128,6 +128,7 @@ class Agent:
             "PYTHON_VERSION": versions.PYTHON,
             "UV_VERSION": versions.UV,
             "PULUMI_VERSION": versions.PULUMI,
+            "PULUMI_SHA256": versions.PULUMI_SHA256,
             "BUILDKIT_VERSION": versions.BUILDKIT,
             "KUBECTL_VERSION": versions.KUBECTL,
             "KUBECTL_SHA256": versions.KUBECTL_SHA256,

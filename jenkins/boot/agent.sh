@@ -16,12 +16,9 @@ install -d -o jenkins -g jenkins -m 0700 "$HOME_DIRECTORY"
 usermod --append --groups docker jenkins
 systemctl enable --now docker
 
-# Pulumi, by the checksums of its release.
 if [ "$(/usr/local/pulumi/pulumi version 2>/dev/null)" != "v$PULUMI_VERSION" ]; then
     ARCHIVE=/opt/smallcase/pulumi-v$PULUMI_VERSION-linux-x64.tar.gz
-    SUMS=$(fetch "https://github.com/pulumi/pulumi/releases/download/v$PULUMI_VERSION/pulumi-$PULUMI_VERSION-checksums.txt")
-    SUM=$(awk -v name="$(basename "$ARCHIVE")" '$2 == name { print $1 }' <<<"$SUMS")
-    download "https://get.pulumi.com/releases/sdk/$(basename "$ARCHIVE")" "$SUM" "$ARCHIVE"
+    download "https://get.pulumi.com/releases/sdk/$(basename "$ARCHIVE")" "$PULUMI_SHA256" "$ARCHIVE"
     tar --extract --gzip --file "$ARCHIVE" --directory /usr/local
     ln -sf /usr/local/pulumi/pulumi* /usr/local/bin/
 fi

@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import io
 import itertools
@@ -38,9 +39,6 @@ MANAGER_URL: Final = (
     f"{_MANAGER}/jenkins-plugin-manager-{_MANAGER}.jar"
 )
 PULUMI_URL: Final = f"get.pulumi.com/releases/sdk/pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
-PULUMI_SUMS_URL: Final = (
-    f"github.com/pulumi/pulumi/releases/download/v{versions.PULUMI}/pulumi-{versions.PULUMI}-checksums.txt"
-)
 KUBECTL_URL: Final = f"dl.k8s.io/release/v{versions.KUBECTL}/bin/linux/amd64/kubectl"
 KUBECTL: Final = b"#!/bin/sh\necho the kubectl\n"
 
@@ -76,6 +74,7 @@ def _layers(
     layers: dict[str, tuple[Path, ...]] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "KUBECTL_SHA256", _sum(KUBECTL))
+        patch.setattr(versions, "PULUMI_SHA256", _sum(_pulumi()))
         for label, host in {"controller": CONTROLLER, **AGENTS}.items():
             machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
             machine.read_user_data(host)
@@ -155,7 +154,7 @@ def agent(tmp_path: Path, _agent: Booted, reached: Internet) -> Machine:
 
 def fill(reached: Internet) -> None:
     """Put everything there that a host asks for."""
-    manager, pulumi = b"the plugin manager", _pulumi()
+    manager = b"the plugin manager"
     elsewhere = f"release-assets.githubusercontent.com/{_MANAGER}.jar"
     for old in (reached.files, reached.parameters, reached.asked):
         old.clear()
@@ -164,9 +163,8 @@ def fill(reached: Internet) -> None:
             MANAGER_URL: elsewhere,
             elsewhere: manager,
             f"{MANAGER_URL}.sha256": f"{_sum(manager)} *manager.jar\n".encode(),
-            PULUMI_URL: pulumi,
+            PULUMI_URL: _pulumi(),
             KUBECTL_URL: KUBECTL,
-            PULUMI_SUMS_URL: f"{'0' * 64}  other.tar.gz\n{_sum(pulumi)}  {Path(PULUMI_URL).name}\n".encode(),
         }
     )
     reached.parameters.update({f"{PARAMETERS}/{name}": "pending" for name in PUBLIC})
@@ -176,8 +174,9 @@ def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@functools.cache
 def _pulumi() -> bytes:
-    """An archive such as Pulumi's."""
+    """An archive such as Pulumi's, with one date and so one checksum."""
     program = f"#!/bin/sh\necho v{versions.PULUMI}\n".encode()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:

@@ -6,7 +6,7 @@ import pytest
 
 from infra import versions
 from tests.agent_programs import agent_programs
-from tests.boot.conftest import KUBECTL_URL, PARAMETERS, PULUMI_SUMS_URL, PULUMI_URL, Start
+from tests.boot.conftest import KUBECTL_URL, PARAMETERS, PULUMI_URL, Start
 from tests.boot.internet import Internet
 from tests.boot.machine import Machine
 from tests.boot.test_controller import HOME, KEY, MOUNT, fails, succeeds
@@ -64,24 +64,16 @@ def test_a_second_boot_changes_nothing(agent: Machine, reached: Internet) -> Non
     assert not any("restart" in call for call in agent.calls())
 
 
-def test_pulumi_with_another_checksum_is_refused(fresh: Machine, reached: Internet) -> None:
-    reached.files[PULUMI_URL] = b"something else"
-    assert re.fullmatch(
-        rf"smallcase: https://{PULUMI_URL} does not have the checksum '[0-9a-f]{{64}}', so it is not used",
-        fails(fresh.boot()),
-    )
-    assert "pulumi" not in succeeds(fresh.run("ls /usr/local /opt/smallcase"))
-
-
-def test_kubectl_with_another_checksum_is_refused_and_the_next_try_takes_the_right_one(
-    fresh: Machine, reached: Internet
+@pytest.mark.parametrize(("program", "url"), [("pulumi", PULUMI_URL), ("kubectl", KUBECTL_URL)])
+def test_a_download_with_another_checksum_is_refused_and_the_next_try_takes_the_right_one(
+    fresh: Machine, reached: Internet, program: str, url: str
 ) -> None:
-    right = reached.files[KUBECTL_URL]
-    reached.files[KUBECTL_URL] = b"something else"
-    refused = rf"smallcase: https://{KUBECTL_URL} does not have the checksum '[0-9a-f]{{64}}', so it is not used"
+    right = reached.files[url]
+    reached.files[url] = b"something else"
+    refused = rf"smallcase: https://{url} does not have the checksum '[0-9a-f]{{64}}', so it is not used"
     assert re.fullmatch(refused, fails(fresh.boot()))
-    assert "kubectl" not in succeeds(fresh.run("ls /usr/local/bin /opt/smallcase"))
-    reached.files[KUBECTL_URL] = right
+    assert program not in succeeds(fresh.run("ls /usr/local /usr/local/bin /opt/smallcase"))
+    reached.files[url] = right
     succeeds(fresh.boot())
 
 
@@ -91,16 +83,6 @@ def test_a_kubectl_of_another_version_is_replaced(agent: Machine, reached: Inter
     succeeds(agent.boot())
     assert reached.asked[0] == f"GET {KUBECTL_URL}"
     assert succeeds(agent.run("kubectl")) == "the kubectl\n"
-
-
-def test_a_release_of_pulumi_without_a_checksum_is_refused(fresh: Machine, reached: Internet) -> None:
-    reached.files[PULUMI_SUMS_URL] = b""
-    assert fails(fresh.boot()).endswith("does not have the checksum '', so it is not used")
-
-
-def test_checksums_that_are_not_there_are_named(fresh: Machine, reached: Internet) -> None:
-    del reached.files[PULUMI_SUMS_URL]
-    assert fails(fresh.boot()) == f"smallcase: cannot fetch https://{PULUMI_SUMS_URL}"
 
 
 def test_an_agent_waits_for_a_controller_that_has_published_nothing(agent: Machine) -> None:

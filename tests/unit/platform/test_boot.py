@@ -103,6 +103,7 @@ def test_jenkins_never_starts_without_its_volume() -> None:
 def test_versions_are_the_pinned_ones() -> None:
     assert environment(CONTROLLER)["JENKINS_VERSION"] == versions.JENKINS
     assert environment(AGENT)["PULUMI_VERSION"] == versions.PULUMI
+    assert environment(AGENT)["PULUMI_SHA256"] == versions.PULUMI_SHA256
     assert environment(AGENT)["KUBECTL_VERSION"] == versions.KUBECTL
     assert environment(AGENT)["KUBECTL_SHA256"] == versions.KUBECTL_SHA256
     assert 'dnf install --quiet --assumeyes "jenkins-$JENKINS_VERSION"' in files(CONTROLLER)["/opt/smallcase/boot.sh"]

@@ -72,8 +72,17 @@ class Cluster:
         return [f"{_text(one, 'metadata', 'namespace')}/{_text(one, 'metadata', 'name')}" for one in found]
 
     def may_change(self) -> bool:
-        """Whether our rights reach as far as changing the Deployment, which a preview on the server needs too."""
-        return self._kubectl("auth", "can-i", "patch", "deployments.apps").stdout.strip() == "yes"
+        """Whether our rights reach as far as changing the Deployment, which a preview on the server needs too.
+
+        Raises:
+            ClusterUnreachable: the cluster does not answer.
+        """
+        answer = self._kubectl("auth", "can-i", "patch", "deployments.apps")
+        # "no" comes with the code 1 and sometimes a reason, a failure with the code 1 and nothing.
+        word = answer.stdout.partition(" ")[0].strip()
+        if word not in ("yes", "no"):
+            raise _unanswered(answer)
+        return word == "yes"
 
     def troubles(self) -> str:
         """Of the pods that are not ready: their state, their newest events and the last lines of their log.
@@ -101,7 +110,7 @@ class Cluster:
     def _items(self, *arguments: str) -> list[_Object]:
         answer = self._kubectl(*arguments, "--output", "json")
         if answer.returncode != 0:
-            raise ClusterUnreachable(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "no answer")
+            raise _unanswered(answer)
         return cast("dict[str, list[_Object]]", json.loads(answer.stdout))["items"]
 
     def _kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -126,6 +135,10 @@ class Cluster:
                 raise ClusterUnreachable("`kubectl` is not on PATH") from None
             except subprocess.TimeoutExpired:
                 raise ClusterUnreachable(f"the cluster did not answer within {TIMEOUT} seconds") from None
+
+
+def _unanswered(answer: "subprocess.CompletedProcess[str]") -> ClusterUnreachable:
+    return ClusterUnreachable(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "no answer")
 
 
 def _is_ready(pod: _Object) -> bool:

@@ -25,6 +25,10 @@ CLIENT_SIDE: Final = (
     "> [!NOTE]\n> Previewed without the right to change anything, so the cluster was not asked what it would make of "
     "this: what its admission rules refuse or add does not show here."
 )
+UNKNOWN: Final = (
+    "> [!NOTE]\n> It is not known whether the cluster was asked what it would make of this ({reason}): what its "
+    "admission rules refuse or add may not show here."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +54,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     with under_way(f"previewing {target.stack}"):
         found = preview(target, deadline, plan)
-    report.write(summary(target, found, client_side=_is_client_side(target)), out)
+    report.write(summary(target, found, note=_note(target)), out)
 
 
 def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Changes:
@@ -72,8 +76,8 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
     return changes.read(answer)
 
 
-def summary(target: Target, found: Changes, *, client_side: bool) -> str:
-    """The preview for people, what cannot be undone first."""
+def summary(target: Target, found: Changes, *, note: str) -> str:
+    """The preview for people, what cannot be undone first, what it cannot show last."""
     environment = f"`{target.stack}` (branch {target.build.deployed_as})"
     lines = [f"## {environment} at `{target.checkout.head()[:12]}`", "", f"{found}.", ""]
     undone = [*found.of("delete"), *found.of("replace")]
@@ -83,7 +87,7 @@ def summary(target: Target, found: Changes, *, client_side: bool) -> str:
         lines += [""]
     lines += [f"Image: `{before}` → `{after}`" for before, after in found.images] + [""] * bool(found.images)
     lines += changes.table(found)
-    lines += [CLIENT_SIDE, ""] if client_side else []
+    lines += [note]
     return "\n".join(lines).rstrip()
 
 
@@ -91,13 +95,14 @@ def _because(change: changes.Change) -> str:
     return f", because of {', '.join(change.properties)}" if change.operation == "replace" and change.properties else ""
 
 
-def _is_client_side(target: Target) -> bool:
-    """Whether the `kubernetes` provider could not ask the cluster: then it goes by its own reckoning, in silence
+def _note(target: Target) -> str:
+    """What to know of the preview; nothing where the `kubernetes` provider could ask the cluster. Where it could not,
+    it goes by its own reckoning, in silence
     (https://github.com/pulumi/pulumi-kubernetes/blob/v4.25.0/provider/pkg/provider/provider.go, `Create`)."""
     try:
-        return not Cluster.of(target).may_change()
-    except ClusterUnreachable:
-        return False
+        return "" if Cluster.of(target).may_change() else CLIENT_SIDE
+    except ClusterUnreachable as unreachable:
+        return UNKNOWN.format(reason=unreachable)
 
 
 def _plan_file(given: Path | None) -> Path | None:

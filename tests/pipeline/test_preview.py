@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from pipeline import changes
+from pipeline.preview import CLIENT_SIDE, UNKNOWN
 from pipeline.pulumi import Answer
 from tests.pipeline.live import LAST, SMALL, Live, git
+
+
+def notes(live: Live) -> str:
+    """What the report says at its end of what it cannot show."""
+    _, mark, note = live.report("preview.md").rstrip().partition("> [!NOTE]")
+    return mark + note
 
 
 def test_a_preview_of_nothing_new_says_so_and_leaves_the_report(live: Live) -> None:
@@ -58,13 +65,26 @@ def test_a_deletion_is_warned_of(small: Live) -> None:
     assert f"> **deleted**: {LAST} `last`" in small.report("preview.md")
 
 
-@pytest.mark.parametrize(("answer", "noted"), [("no\n", True), ("yes\n", False)])
+@pytest.mark.parametrize(
+    ("answer", "noted"),
+    [("yes\n", ""), ("no\n", CLIENT_SIDE), ("no - not by these rules\n", CLIENT_SIDE)],
+)
 def test_it_is_noted_when_rights_forced_a_preview_that_does_not_ask_the_cluster(
-    live: Live, answer: str, noted: bool
+    live: Live, answer: str, noted: str
 ) -> None:
     live.kubectl({"auth-can-i-patch-deployments.apps": answer})
     assert live.verb("preview").code == 0
-    assert ("the cluster was not asked" in live.report("preview.md")) == noted
+    assert notes(live) == noted
+
+
+def test_it_is_noted_when_nobody_can_tell_whether_the_cluster_was_asked(live: Live) -> None:
+    assert live.verb("preview").code == 0
+    assert notes(live) == UNKNOWN.format(reason="The connection to the server was refused")
+
+
+def test_a_cluster_that_cannot_be_asked_at_all_is_noted_with_the_reason(small: Live) -> None:
+    assert small.verb("preview").code == 0
+    assert notes(small) == UNKNOWN.format(reason="the stack 'platform' exports no kubeconfig")
 
 
 def test_a_branch_of_no_stack_gets_a_report_that_says_so_and_no_plan(small: Live) -> None:

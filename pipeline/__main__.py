@@ -43,8 +43,8 @@ VERBS: Final[Mapping[str, Verb]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb, and answer with its exit code."""
+def command_line() -> argparse.ArgumentParser:
+    """What the verbs take."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description=__doc__,
@@ -54,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
     for name, verb in VERBS.items():
         verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb, and answer with its exit code."""
+    options = command_line().parse_args(arguments)
     try:
         VERBS[options.verb].run(options, sys.stdout)
     except Stopped as stopped:

@@ -28,6 +28,8 @@ LISTENS_WITHIN: Final = 10.0
 """Seconds within which Pulumi has said its first line."""
 SETTLES_WITHIN: Final = 0.5
 """Seconds after its first line within which Pulumi listens for an interrupt."""
+ENDS_WITHIN: Final = LISTENS_WITHIN + SETTLES_WITHIN + PATIENCE
+"""Seconds after its deadline within which a command has ended or been killed."""
 POLL: Final = 2.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0

@@ -30,8 +30,7 @@ status: .venv/ready ## The table of addresses, and what runs behind them
 	@$(PYTHON) -m rehearsal status
 
 test: .venv/ready ## Unit, app and engine tests: no root, no cluster, no cloud
-	@$(PYTHON) -m rehearsal.toolchain cli
-	@$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pipeline test
 
 lint: .venv/ready $(GROOVY_LINT)/ready ## Linters and the type checker over everything
 	@$(PYTHON) -m ruff check

@@ -4,6 +4,7 @@ import argparse
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 from xml.sax.saxutils import quoteattr
@@ -15,6 +16,12 @@ HELP: Final = "run the tests, and leave reports/junit.xml"
 
 JUNIT: Final = "junit.xml"
 
+PREPARATION: Final = ("rehearsal.toolchain", "cli")
+"""Gets the Pulumi CLI where it is missing, which can take minutes: a test that waited for it would be stopped."""
+
+WORKERS: Final = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
+"""For all of the tests. The tests of a file share what is dear to make, so they share a worker."""
+
 GRACE: Final = 20.0
 """Seconds that interrupted tests have to clean up, before they are killed."""
 
@@ -24,7 +31,7 @@ _NO_TESTS: Final = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "tests", nargs="*", metavar="TEST", help="files or folders, as pytest takes them (default: all)"
+        "tests", nargs="*", metavar="TEST", help="files or folders, as pytest takes them (default: all, on every core)"
     )
 
 
@@ -32,14 +39,15 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     """Run the tests; pytest's own lines are the progress.
 
     Raises:
-        Failed: a test failed, or none was found.
+        Failed: a test failed, or none was found, or what all of them need cannot be had.
     """
     checkout = Checkout.find()
     report = checkout.reports / JUNIT
     report.unlink(missing_ok=True)
     tests: list[str] = options.tests
-    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *tests]
-    code = _wait(subprocess.Popen(command, cwd=checkout.root, stdin=subprocess.DEVNULL))
+    if not tests:
+        _prepare(checkout.root, report)
+    code = _python(checkout.root, "pytest", f"--junit-xml={report}", *(tests or WORKERS))
     if not report.exists():
         # Jenkins takes a missing report for a failure of its own and hides this one.
         _write_report(report, f"pytest ended with {code} and no report: see the build's log")
@@ -52,16 +60,30 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     print(f"All tests passed; {report} has each.", file=out)
 
 
-def _wait(tests: subprocess.Popen[bytes]) -> int:
+def _prepare(root: Path, report: Path) -> None:
+    code = _python(root, *PREPARATION)
+    if code != 0:
+        command = f"`python -m {' '.join(PREPARATION)}`"
+        _write_report(report, f"{command} ended with {code}: see the build's log")
+        raise Failed(
+            f"The Pulumi CLI, which tests need, cannot be had: {command} ended with {code}.",
+            "It said above why. Tests that are named run without: `test tests/app`.",
+        )
+
+
+def _python(root: Path, *module: str) -> int:
+    """Run a module in the root of the checkout; its exit code."""
+    command: Sequence[str] = (sys.executable, "-m", *module)
+    process = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL)
     try:
-        return tests.wait()
+        return process.wait()
     except KeyboardInterrupt:
-        tests.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         try:
-            tests.wait(GRACE)
+            process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            tests.kill()
-            tests.wait()
+            process.kill()
+            process.wait()
         raise
 
 

@@ -74,6 +74,7 @@ class Repository:
         if (self.server / ".git" / "index").exists():
             git(self.server, "checkout", "--quiet", "--force", branch)
         for name, text in (files or {f"{message}.txt": message}).items():
+            (self.server / name).parent.mkdir(parents=True, exist_ok=True)
             (self.server / name).write_text(text)
         git(self.server, "add", "--all")
         git(self.server, "commit", "--quiet", "--message", message)

@@ -197,6 +197,11 @@ def a_newer_build_of_a_pull_request_supersedes_an_older_one_at_once(builds: Buil
             assert passed(build, build.position("node")) == SCENARIOS[name].number, name
 
 
+def a_night_supersedes_nothing(builds: Builds) -> None:
+    for name, build in calm(builds, "night").items():
+        assert passed(build, len(build.events)) is None, f"{name}: it aborts pushes that wait for approval"
+
+
 def every_command_has_a_time_out_that_does_not_count_waiting(builds: Builds) -> None:
     for name, build in builds.items():
         for event in build.events:
@@ -314,6 +319,7 @@ CLAIMS: Final[tuple[Callable[[Builds], None], ...]] = (
     the_newest_build_gets_the_lock_and_none_waits_for_ever_or_with_an_executor,
     a_newer_build_supersedes_one_that_waits_and_never_one_that_deploys,
     a_newer_build_of_a_pull_request_supersedes_an_older_one_at_once,
+    a_night_supersedes_nothing,
     every_command_has_a_time_out_that_does_not_count_waiting,
     a_command_stops_by_itself_before_jenkins_stops_it,
     only_the_release_sees_credentials,

@@ -34,6 +34,8 @@ POLL: Final = 2.0
 """Seconds between two looks at a lock that somebody else holds."""
 QUICK: Final = 120.0
 """Seconds that a command has that only reads the state."""
+OVERRUN: Final = ENDS_WITHIN + QUICK
+"""Seconds that a verb may take beyond its deadline: its command ends, and the state is read for what to say of it."""
 PREVIEWED: Final = 600.0
 """Seconds that a preview has whose outcome is only read."""
 

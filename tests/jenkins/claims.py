@@ -7,19 +7,19 @@ from itertools import pairwise
 from typing import Final
 
 from pipeline.__main__ import command_line
-from pipeline.pulumi import ENDS_WITHIN
+from pipeline.pulumi import OVERRUN
 from tests.jenkins.builds import Build, Builds, Event, Scenario, pull_request, push
 
 VERB: Final = "uv run --locked python -m pipeline "
 INSTALL: Final = "uv sync --locked"
 FLOW: Final = f"{VERB}flow"
 TEST: Final = f"{VERB}test"
-PREVIEW: Final = f"{VERB}preview --deadline 9m"
-PLAN: Final = f"{VERB}preview --save-plan reports/plan.json --deadline 9m"
+PREVIEW: Final = f"{VERB}preview --deadline 7m"
+PLAN: Final = f"{VERB}preview --save-plan reports/plan.json --deadline 7m"
 DEPLOY: Final = f"{VERB}deploy --plan reports/plan.json --deadline 35m"
 VERIFY: Final = f"{VERB}verify --deadline 5m"
 RELEASE: Final = f"{VERB}release"
-DRIFT: Final = f"{VERB}drift --deadline 14m"
+DRIFT: Final = f"{VERB}drift --deadline 12m"
 
 TOKEN: Final = "GITHUB_TOKEN"
 """The variable that `pipeline release` reads."""
@@ -213,7 +213,7 @@ def a_command_stops_by_itself_before_jenkins_stops_it(builds: Builds) -> None:
     for build in builds.values():
         for event in build.events:
             seconds = deadline(event)
-            assert not seconds or seconds + ENDS_WITHIN < 60 * minutes(event), str(event)
+            assert not seconds or seconds + OVERRUN < 60 * minutes(event), str(event)
 
 
 def deadline(event: Event) -> float:

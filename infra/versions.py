@@ -27,7 +27,8 @@ INGRESS_CONTROLLER_CHART: Final = "3.5.0"
 
 # What the Jenkins hosts install.
 JENKINS: Final = "2.580.2"
-JENKINS_PLUGIN_MANAGER: Final = "2.14.0"
+JENKINS_PLUGIN_MANAGER: Final = "2.15.0"
+JENKINS_PLUGIN_MANAGER_SHA256: Final = "a86853ec2e2933f37a4b471ba65099b61e03c87a80c2ef8fe2315eb135672d43"
 JAVA: Final = "21"
 """Of Jenkins, which wants 21 or 25 since 2.555.1."""
 PYTHON: Final = "3.11"

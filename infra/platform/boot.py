@@ -97,6 +97,7 @@ class Controller:
             "JENKINS_UID": str(JENKINS_UID),
             "JENKINS_VERSION": versions.JENKINS,
             "PLUGIN_MANAGER_VERSION": versions.JENKINS_PLUGIN_MANAGER,
+            "PLUGIN_MANAGER_SHA256": versions.JENKINS_PLUGIN_MANAGER_SHA256,
             **{f"AGENT_{label.upper()}_HOST": address for label, address in self.agents.items()},
         }
         return _packed(

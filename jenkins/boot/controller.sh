@@ -40,8 +40,7 @@ dnf install --quiet --assumeyes "jenkins-$JENKINS_VERSION"
 # Exactly the plugins in the list, none of them newer; a plugin that left the list leaves the disk.
 MANAGER=/opt/smallcase/jenkins-plugin-manager.jar
 MANAGER_URL=https://github.com/jenkinsci/plugin-installation-manager-tool/releases/download/$PLUGIN_MANAGER_VERSION/jenkins-plugin-manager-$PLUGIN_MANAGER_VERSION.jar
-MANAGER_SUM=$(fetch "$MANAGER_URL.sha256" | cut -d ' ' -f 1)
-download "$MANAGER_URL" "$MANAGER_SUM" "$MANAGER"
+download "$MANAGER_URL" "$PLUGIN_MANAGER_SHA256" "$MANAGER"
 rm -rf "$HOME_DIRECTORY/plugins.new"
 java -jar "$MANAGER" --war /usr/share/java/jenkins.war --plugin-file /etc/jenkins/plugins.txt --latest=false \
     --plugin-download-directory "$HOME_DIRECTORY/plugins.new"

@@ -34,6 +34,7 @@ AGENTS: Final = {
 PUBLIC: Final = ("controller/key", "preview/host-key", "deploy/host-key")
 
 _MANAGER: Final = versions.JENKINS_PLUGIN_MANAGER
+MANAGER: Final = b"the plugin manager"
 MANAGER_URL: Final = (
     "github.com/jenkinsci/plugin-installation-manager-tool/releases/download/"
     f"{_MANAGER}/jenkins-plugin-manager-{_MANAGER}.jar"
@@ -73,8 +74,9 @@ def _layers(
     """Disks of hosts that have read their user data, by label."""
     layers: dict[str, tuple[Path, ...]] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(versions, "KUBECTL_SHA256", _sum(KUBECTL))
-        patch.setattr(versions, "PULUMI_SHA256", _sum(_pulumi()))
+        patch.setattr(versions, "JENKINS_PLUGIN_MANAGER_SHA256", checksum(MANAGER))
+        patch.setattr(versions, "KUBECTL_SHA256", checksum(KUBECTL))
+        patch.setattr(versions, "PULUMI_SHA256", checksum(_pulumi()))
         for label, host in {"controller": CONTROLLER, **AGENTS}.items():
             machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
             machine.read_user_data(host)
@@ -154,15 +156,13 @@ def agent(tmp_path: Path, _agent: Booted, reached: Internet) -> Machine:
 
 def fill(reached: Internet) -> None:
     """Put everything there that a host asks for."""
-    manager = b"the plugin manager"
     elsewhere = f"release-assets.githubusercontent.com/{_MANAGER}.jar"
     for old in (reached.files, reached.parameters, reached.asked):
         old.clear()
     reached.files.update(
         {
             MANAGER_URL: elsewhere,
-            elsewhere: manager,
-            f"{MANAGER_URL}.sha256": f"{_sum(manager)} *manager.jar\n".encode(),
+            elsewhere: MANAGER,
             PULUMI_URL: _pulumi(),
             KUBECTL_URL: KUBECTL,
         }
@@ -170,7 +170,8 @@ def fill(reached: Internet) -> None:
     reached.parameters.update({f"{PARAMETERS}/{name}": "pending" for name in PUBLIC})
 
 
-def _sum(content: bytes) -> str:
+def checksum(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

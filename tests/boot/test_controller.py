@@ -6,7 +6,7 @@ import pytest
 
 from infra import versions
 from infra.platform.boot import JENKINS
-from tests.boot.conftest import MANAGER_URL, PARAMETERS, Start
+from tests.boot.conftest import MANAGER, MANAGER_URL, PARAMETERS, Start, checksum
 from tests.boot.internet import Internet
 from tests.boot.machine import Disk, Machine
 
@@ -152,24 +152,21 @@ def test_a_volume_with_another_file_system_is_not_touched(start: Start, volume: 
 def test_a_download_with_another_checksum_is_refused_and_the_next_try_takes_the_right_one(
     fresh: Machine, reached: Internet
 ) -> None:
-    right = reached.files[f"{MANAGER_URL}.sha256"]
-    reached.files[f"{MANAGER_URL}.sha256"] = b"0" * 64 + b"\n"
+    right = reached.files[MANAGER_URL]
+    reached.files[MANAGER_URL] = b"another one"
     fresh.calls()
-    message = f"smallcase: https://{MANAGER_URL} does not have the checksum '{'0' * 64}', so it is not used"
+    message = f"smallcase: https://{MANAGER_URL} does not have the checksum '{checksum(MANAGER)}', so it is not used"
     assert fails(fresh.boot()) == message
     assert not any(call.startswith(("java", "systemctl")) for call in fresh.calls())
     assert "jar" not in succeeds(fresh.run("ls /opt/smallcase"))
-    reached.files[f"{MANAGER_URL}.sha256"] = right
+    reached.files[MANAGER_URL] = right
     succeeds(fresh.boot())
 
 
-@pytest.mark.parametrize("missing", [MANAGER_URL, f"{MANAGER_URL}.sha256"])
-def test_a_download_that_is_not_there_is_tried_again_and_then_named(
-    fresh: Machine, reached: Internet, missing: str
-) -> None:
-    del reached.files[missing]
-    assert fails(fresh.boot()) == f"smallcase: cannot fetch https://{missing}"
-    assert reached.asked.count(f"GET {missing}") == 6
+def test_a_download_that_is_not_there_is_tried_again_and_then_named(fresh: Machine, reached: Internet) -> None:
+    del reached.files[MANAGER_URL]
+    assert fails(fresh.boot()) == f"smallcase: cannot fetch https://{MANAGER_URL}"
+    assert reached.asked.count("CONNECT github.com") == 6
 
 
 def test_a_site_that_is_not_what_it_says_is_not_believed(fresh: Machine) -> None:

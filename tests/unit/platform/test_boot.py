@@ -102,6 +102,8 @@ def test_jenkins_never_starts_without_its_volume() -> None:
 
 def test_versions_are_the_pinned_ones() -> None:
     assert environment(CONTROLLER)["JENKINS_VERSION"] == versions.JENKINS
+    assert environment(CONTROLLER)["PLUGIN_MANAGER_VERSION"] == versions.JENKINS_PLUGIN_MANAGER
+    assert environment(CONTROLLER)["PLUGIN_MANAGER_SHA256"] == versions.JENKINS_PLUGIN_MANAGER_SHA256
     assert environment(AGENT)["PULUMI_VERSION"] == versions.PULUMI
     assert environment(AGENT)["PULUMI_SHA256"] == versions.PULUMI_SHA256
     assert environment(AGENT)["KUBECTL_VERSION"] == versions.KUBECTL

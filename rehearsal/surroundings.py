@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Final
 
 from rehearsal import places
+from rehearsal.node.files import node_files
 
 AWS_SHIM: Final = Path(__file__).parent / "cloud" / "bin"
 
 FORGOTTEN: Final = ("AWS_", "PULUMI_", "KUBE", "DOCKER_", "BUILDX_", "HELM_")
 """Variables of the caller that could lead a tool to a real account, cluster or builder."""
 
-OWN: Final = ("PATH", "SMALLCASE_REHEARSAL")
+OWN: Final = ("PATH", "SMALLCASE_REHEARSAL", "SSL_CERT_DIR")
 """Variables that the rehearsal sets besides."""
+
+
+_AUTHORITIES: Final = "/etc/ssl/certs:/etc/pki/tls/certs"
+"""Where programs in Go look for certificates unless told otherwise: https://pkg.go.dev/crypto/x509#SystemCertPool"""
 
 
 def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_home: Path) -> dict[str, str]:
@@ -46,4 +51,5 @@ def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_hom
         "PULUMI_HOME": str(pulumi_home),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "SMALLCASE_REHEARSAL": str(state),
+        "SSL_CERT_DIR": os.pathsep.join([str(node_files().authority.parent), kept.get("SSL_CERT_DIR") or _AUTHORITIES]),
     }

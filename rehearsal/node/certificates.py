@@ -52,6 +52,7 @@ KUBELET: Final = Identity(
     group="system:nodes",
     serves=(places.NODE_NAME, places.KUBELET.host),
 )
+REGISTRY: Final = Identity(file="registry", name="registry", serves=("localhost", "127.0.0.1"))
 WEBHOOK: Final = Identity(file="webhook", name="aws-load-balancer-webhook", serves=(places.WEBHOOK.host, "localhost"))
 KUBELET_CLIENT: Final = Identity(file="api-server-to-kubelet", name="kube-apiserver", group="system:masters")
 CONTROLLER_MANAGER: Final = Identity(file="controller-manager", name="system:kube-controller-manager")
@@ -68,6 +69,7 @@ IDENTITIES: Final = (
     API_SERVER,
     ETCD,
     KUBELET,
+    REGISTRY,
     WEBHOOK,
     KUBELET_CLIENT,
     CONTROLLER_MANAGER,
@@ -109,7 +111,7 @@ def ensure_certificates(files: NodeFiles) -> None:
     complete = files.certificates / "complete"
     if complete.exists():
         return
-    files.certificates.mkdir(mode=0o700, exist_ok=True)
+    files.authority.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.credentials.mkdir(mode=0o700, exist_ok=True)
     files.configuration.mkdir(mode=0o700, exist_ok=True)
     authority_key = ec.generate_private_key(ec.SECP256R1())

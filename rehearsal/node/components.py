@@ -56,6 +56,8 @@ def registry(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"-address={places.REGISTRY}",
             f"-directory={files.data / 'registry'}",
             f"-password-file={files.registry_password}",
+            f"-certificate={certificates.certificate_path(files, certificates.REGISTRY)}",
+            f"-key={certificates.key_path(files, certificates.REGISTRY)}",
             # The node's own base images, on top of what the project's repository leaves movable.
             "-movable=cache-*,pr-*,blue,green,develop,rehearsal",
         ),

@@ -55,8 +55,8 @@ class NodeFiles:
 
     @property
     def authority(self) -> Path:
-        """The certificate that everyone checks everyone else against."""
-        return self.certificates / "authority.crt"
+        """The certificate that everyone checks everyone else against, alone in its directory (see SSL_CERT_DIR)."""
+        return self.certificates / "authority" / "authority.crt"
 
     @property
     def webhook_certificate(self) -> Path:

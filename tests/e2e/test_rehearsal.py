@@ -186,7 +186,7 @@ def test_staging_is_promoted_to_production_as_it_is_and_production_goes_back(
     outputs = cast("dict[str, object]", kept["outputs"])
     assert outputs["sources"] == [image["green"]]
     # The provider read the digest from the registry.
-    tag = re.sub(r":green-(\w+)@.*", r":blue-\1-from-green", image["green"])
+    tag = re.sub(r":green-([\w-]+)@.*", r":blue-\1-from-green", image["green"])
     assert re.fullmatch(re.escape(tag) + "@sha256:[0-9a-f]{64}", str(outputs["ref"]))
     again = change.up("blue", "--refresh", "--run-program", "--expect-no-changes")
     assert again.code == 0, again.said

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Generator
@@ -14,6 +15,8 @@ from typing import cast, final
 
 import pytest
 
+from rehearsal.node import certificates
+from rehearsal.node.files import NodeFiles
 from rehearsal.node.probes import answers
 from rehearsal.places import Endpoint
 from rehearsal.progress import Progress
@@ -29,6 +32,7 @@ MANIFEST = "application/vnd.oci.image.index.v1+json"
 @dataclass(frozen=True, kw_only=True)
 class Registry:
     endpoint: Endpoint
+    authority: Path
 
     def put(self, tag: str, note: str, password: str = PASSWORD) -> tuple[int, str]:
         """Push an index that differs by `note`; the status and the body of the answer."""
@@ -55,17 +59,32 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
     program = go_programs.build(go_programs.REGISTRY, Progress()) / "registry"
     directory: Path = tmp_path_factory.mktemp("registry")
     (directory / "password").write_text(f"{PASSWORD}\n")
+    files = NodeFiles(state=directory / "state")
+    files.state.mkdir()
+    certificates.ensure_certificates(files)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = Endpoint(host="127.0.0.1", port=free.getsockname()[1])
     arguments = [f"-address={endpoint}", f"-directory={directory}", f"-password-file={directory / 'password'}"]
+    arguments.append(f"-certificate={certificates.certificate_path(files, certificates.REGISTRY)}")
+    arguments.append(f"-key={certificates.key_path(files, certificates.REGISTRY)}")
     with subprocess.Popen([program, *arguments], stderr=subprocess.DEVNULL) as running:
         ready = answers(endpoint, "/v2/", password=PASSWORD)
         deadline = time.monotonic() + 10
         while not ready() and time.monotonic() < deadline:
             time.sleep(0.05)
-        yield Registry(endpoint=endpoint)
+        yield Registry(endpoint=endpoint, authority=files.authority)
         running.terminate()
+
+
+def test_one_port_takes_tls_with_the_rehearsals_authority_and_plain_http(registry: Registry) -> None:
+    trusting = ssl.create_default_context(cafile=str(registry.authority))
+    by_tls = answers(registry.endpoint, "/v2/", trusting, password=PASSWORD)
+    plainly = answers(registry.endpoint, "/v2/", password=PASSWORD)
+    # A connection that says nothing holds up nobody.
+    with socket.create_connection((registry.endpoint.host, registry.endpoint.port)):
+        assert all(ask() for ask in (by_tls, plainly, by_tls))
+    assert not answers(registry.endpoint, "/v2/", ssl.create_default_context(), password=PASSWORD)()
 
 
 def test_a_wrong_password_is_refused(registry: Registry) -> None:

@@ -50,7 +50,12 @@ def test_whatever_could_lead_elsewhere_is_this_rehearsals_own() -> None:
         "PULUMI_HOME": str(HOME),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "SMALLCASE_REHEARSAL": str(state),
+        "SSL_CERT_DIR": f"{state}/certificates/authority:/etc/ssl/certs:/etc/pki/tls/certs",
     }
+
+
+def test_whom_the_caller_trusts_is_trusted_too() -> None:
+    assert variables(SSL_CERT_DIR="/company")["SSL_CERT_DIR"].endswith("/certificates/authority:/company")
 
 
 def test_what_has_nothing_to_do_with_a_cloud_stays_as_the_caller_has_it() -> None:

@@ -1,20 +1,27 @@
 // Command registry is the CNCF Distribution image registry behind the two rules by which Amazon ECR differs from it:
 // every request carries the user AWS and a password, and a tag of an immutable repository is written once.
+//
+// One port takes TLS and plain HTTP: of a registry on localhost, BuildKit, containerd and the Docker CLI expect plain HTTP,
+// and every other client the TLS that ECR has.
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
@@ -71,6 +78,52 @@ func immutable(movable []string, next http.Handler) http.Handler {
 	})
 }
 
+// handshake is the first byte of a TLS connection, and of no HTTP request: https://www.rfc-editor.org/rfc/rfc8446#section-5.1
+const handshake = 0x16
+
+// either accepts connections that are TLS if they begin so.
+type either struct {
+	net.Listener
+	config *tls.Config
+}
+
+func (listener either) Accept() (net.Conn, error) {
+	connection, err := listener.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &undecided{Conn: connection, config: listener.config}, nil
+}
+
+// undecided is a connection whose first byte decides what it is. The server reads before it writes.
+type undecided struct {
+	net.Conn
+	config *tls.Config
+	decide sync.Once
+}
+
+func (connection *undecided) Read(into []byte) (int, error) {
+	connection.decide.Do(func() {
+		buffered := bufio.NewReader(connection.Conn)
+		first, err := buffered.Peek(1)
+		connection.Conn = peeked{connection.Conn, buffered}
+		if err == nil && first[0] == handshake {
+			connection.Conn = tls.Server(connection.Conn, connection.config)
+		}
+	})
+	return connection.Conn.Read(into)
+}
+
+// peeked is a connection that was looked into.
+type peeked struct {
+	net.Conn
+	buffered *bufio.Reader
+}
+
+func (connection peeked) Read(into []byte) (int, error) {
+	return connection.buffered.Read(into)
+}
+
 func matches(patterns []string, tag string) bool {
 	for _, pattern := range patterns {
 		if ok, _ := path.Match(pattern, tag); ok {
@@ -84,11 +137,21 @@ func main() {
 	address := flag.String("address", "127.0.0.1:5077", "address and port to listen on")
 	directory := flag.String("directory", "", "where the images are kept")
 	passwordFile := flag.String("password-file", "", "file with the password of the user AWS")
+	certificate := flag.String("certificate", "", "file with the certificate for TLS")
+	key := flag.String("key", "", "file with its private key")
 	movable := flag.String("movable", "cache-*,pr-*,blue,green,develop", "tags that may be written again, with * for any text")
 	flag.Parse()
-	if *directory == "" || *passwordFile == "" || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "registry: -directory and -password-file are needed, and nothing else but flags")
+	if *directory == "" || *passwordFile == "" || *certificate == "" || *key == "" || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "registry: -directory, -password-file, -certificate and -key are needed, and nothing else but flags")
 		os.Exit(2)
+	}
+	pair, err := tls.LoadX509KeyPair(*certificate, *key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		log.Fatal(err)
 	}
 	settings := &configuration.Configuration{
 		Storage: configuration.Storage{
@@ -101,5 +164,8 @@ func main() {
 	settings.Catalog.MaxEntries = 1000
 	settings.HTTP.Secret = "one process, so no other one has to agree on it"
 	app := handlers.NewApp(context.Background(), settings)
-	log.Fatal(http.ListenAndServe(*address, authenticated(*passwordFile, immutable(strings.Split(*movable, ","), app))))
+	log.Fatal(http.Serve(
+		either{listener, &tls.Config{Certificates: []tls.Certificate{pair}}},
+		authenticated(*passwordFile, immutable(strings.Split(*movable, ","), app)),
+	))
 }

@@ -25,8 +25,6 @@ class Revision:
     app_commit: str
     """The last commit that touched `app/`. An image says this one, so that commits that leave the app alone, merges
     among them, give the same image to the byte: what was tested on staging is what production gets."""
-    app_timestamp: int
-    """Seconds since 1970 at which `app_commit` was made: the date of every file in the image."""
 
 
 def read(root: Path) -> Revision:
@@ -36,13 +34,12 @@ def read(root: Path) -> Revision:
         RevisionError: `root` is not a Git checkout with a commit that touches `app/`.
     """
     head = _git(root, "rev-parse", "HEAD")
-    app = _git(root, "log", "-1", "--format=%H %ct", "--", APP)
+    app = _git(root, "log", "-1", "--format=%H", "--", APP)
     if not app:
         raise RevisionError(f"No commit touches {APP}/ in {root}. Commit the application first, then deploy it.")
-    app_commit, _, app_timestamp = app.partition(" ")
     changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", APP)
     suffix = f"-dirty-{_content_hash(root)}" if changed else ""
-    return Revision(commit=head[:12] + suffix, app_commit=app_commit, app_timestamp=int(app_timestamp))
+    return Revision(commit=head[:12] + suffix, app_commit=app)
 
 
 def _content_hash(root: Path) -> str:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +13,10 @@ import pulumi_docker_build as docker_build
 from infra import revision
 from infra.image_reference import ImageReference
 from infra.names import physical_name
+
+EPOCH: Final = 315532800
+"""1 January 1980, in seconds since 1970: the date of everything that the build adds. The exporter only lowers dates, so
+this is older than any file of any work tree; and it is the same for every commit, so unchanged layers stay the same."""
 
 
 @final
@@ -140,5 +144,5 @@ def cache_reference(repository_url: str) -> str:
 
 def build_arguments(source: revision.Revision, base_image: str | None) -> Mapping[str, str]:
     """Arguments of the build, all of them functions of `app/` and the base alone."""
-    arguments = {"REVISION": source.app_commit, "SOURCE_DATE_EPOCH": str(source.app_timestamp)}
+    arguments = {"REVISION": source.app_commit, "SOURCE_DATE_EPOCH": str(EPOCH)}
     return {**arguments, "BASE": base_image} if base_image else arguments

@@ -54,6 +54,8 @@ HOSTS_FILE: Final = Path("/etc/hosts")
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"
+ZONES: Final = {"a": "use1-az1", "b": "use1-az2", "c": "use1-az4", "d": "use1-az3"}
+"""Ids of the region's zones by the last letter of their names, which differ from account to account."""
 
 
 def cache_directory() -> Path:

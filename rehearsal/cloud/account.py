@@ -43,6 +43,11 @@ class Settings:
     directory: Path = Path()
     registry_password: str = field(default="stand-in", repr=False)
 
+    @property
+    def caller_arn(self) -> str:
+        """Who the provider's calls are made by."""
+        return f"arn:aws:iam::{self.account}:user/rehearsal"
+
 
 @final
 class HalfWayError(Exception):

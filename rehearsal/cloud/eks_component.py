@@ -20,6 +20,8 @@ from rehearsal.cloud.properties import (
     Properties,
     Value,
     has_unknown,
+    object_at,
+    texts_at,
     without_signatures,
 )
 
@@ -108,10 +110,6 @@ def kubeconfig(endpoint: Value, authority: Value, name: Value, region: str, opti
     }
 
 
-def _strings(value: Value) -> list[Value]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
 def _given(inputs: Properties, **names: str) -> Properties:
     """Inputs of the component under the names that they have in the child, left out where they are not given."""
     return {name: inputs[key] for name, key in names.items() if inputs.get(key) is not None}
@@ -183,10 +181,8 @@ class ClusterComponent:
 
     def _cluster(self, role_arn: Value) -> Child:
         inputs = self._inputs
-        subnets = [
-            subnet
-            for key in ("subnetIds", "publicSubnetIds", "privateSubnetIds")
-            for subnet in _strings(inputs.get(key))
+        subnets: list[Value] = [
+            subnet for key in ("subnetIds", "publicSubnetIds", "privateSubnetIds") for subnet in texts_at(inputs, key)
         ]
         access: Properties = {"bootstrapClusterCreatorAdminPermissions": True}
         access |= _given(inputs, authenticationMode="authenticationMode")
@@ -225,8 +221,7 @@ class ClusterComponent:
         return self._child("aws:eks/cluster:Cluster", f"{self._asked.name}-eksCluster", cluster, after=after)
 
     def _access_entries(self, cluster: Child) -> None:
-        entries = self._inputs.get("accessEntries")
-        for key, entry in entries.items() if isinstance(entries, dict) else ():
+        for key, entry in object_at(self._inputs, "accessEntries").items():
             if not isinstance(entry, dict):
                 continue
             name, of = f"{self._asked.name}-{key}", {"clusterName": cluster.output("name")}
@@ -238,8 +233,7 @@ class ClusterComponent:
                  **_given(entry, kubernetesGroups="kubernetesGroups")},
                 after=(cluster.urn,),
             )  # fmt: skip
-            policies = entry.get("accessPolicies")
-            for policy_key, policy in policies.items() if isinstance(policies, dict) else ():
+            for policy_key, policy in object_at(entry, "accessPolicies").items():
                 if isinstance(policy, dict):
                     self._child(
                         "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
@@ -253,10 +247,9 @@ class ClusterComponent:
                     )
 
     def _fargate_profile(self, cluster: Child) -> Child | None:
-        fargate = self._inputs.get("fargate")
-        if not fargate:
+        if not self._inputs.get("fargate"):
             return None
-        options: Properties = fargate if isinstance(fargate, dict) else {}
+        options = object_at(self._inputs, "fargate")
         name = f"{self._asked.name}-fargateProfile"
         role_arn, after = options.get("podExecutionRoleArn"), [cluster.urn]
         if not role_arn:
@@ -288,8 +281,7 @@ class ClusterComponent:
             ("kube-proxy", "kubeProxyAddonOptions"),
             ("vpc-cni", "vpcCniOptions"),
         ):
-            given = inputs.get(key)
-            options: Properties = given if isinstance(given, dict) else {}
+            options = object_at(inputs, key)
             if options.get("enabled") is False or (addon == "vpc-cni" and inputs.get("useDefaultVpcCni")):
                 continue
             self._child(
@@ -305,8 +297,7 @@ class ClusterComponent:
             )
 
     def _outputs(self, cluster: Child) -> Properties:
-        given = self._inputs.get("providerCredentialOpts")
-        options: Properties = given if isinstance(given, dict) else {}
+        options = object_at(self._inputs, "providerCredentialOpts")
         endpoint = cluster.output("endpoint")
         authority = cluster.output("certificateAuthority", "data")
         config = kubeconfig(endpoint, authority, cluster.output("name"), self._asked.region, options)

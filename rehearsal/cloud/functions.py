@@ -12,24 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
-from rehearsal.cloud.properties import Properties, Value
+from rehearsal.cloud.properties import Properties, Value, objects_at, text_at, texts_at
 from rehearsal.cloud.refusal import ApiError, CloudError
-from rehearsal.cloud.rules import ZONES, caller_arn
+from rehearsal.places import ZONES
 
 if TYPE_CHECKING:
     from rehearsal.cloud.account import Cloud
-
-
-def _strings(value: Value) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _objects(value: Value) -> list[Properties]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _one_or_all(values: list[str]) -> Value:
@@ -38,24 +26,24 @@ def _one_or_all(values: list[str]) -> Value:
 
 
 def _principals(entries: list[Properties]) -> Value:
-    if any(_text(entry.get("type")) == "*" for entry in entries):
+    if any(text_at(entry, "type") == "*" for entry in entries):
         return "*"
-    return {_text(entry.get("type")): _one_or_all(_strings(entry.get("identifiers"))) for entry in entries}
+    return {text_at(entry, "type"): _one_or_all(texts_at(entry, "identifiers")) for entry in entries}
 
 
 def _conditions(entries: list[Properties]) -> Properties:
     conditions: dict[str, Properties] = {}
     for entry in entries:
-        values = _strings(entry.get("values"))
+        values = texts_at(entry, "values")
         value: Value = values[0] if len(values) == 1 else [*values]
-        conditions.setdefault(_text(entry.get("test")), {})[_text(entry.get("variable"))] = value
+        conditions.setdefault(text_at(entry, "test"), {})[text_at(entry, "variable")] = value
     return {**conditions}
 
 
 def policy_document(arguments: Properties) -> Properties:
     """The IAM document that the statements describe, in the order in which IAM's documentation writes its keys."""
     statements: list[Value] = []
-    for entry in _objects(arguments.get("statements")):
+    for entry in objects_at(arguments, "statements"):
         statement: Properties = {}
         if entry.get("sid"):
             statement["Sid"] = entry["sid"]
@@ -63,12 +51,12 @@ def policy_document(arguments: Properties) -> Properties:
         for key, of in (("Action", "actions"), ("NotAction", "notActions"), ("Resource", "resources"),
                         ("NotResource", "notResources")):  # fmt: skip
             if entry.get(of):
-                statement[key] = _one_or_all(_strings(entry[of]))
+                statement[key] = _one_or_all(texts_at(entry, of))
         for key, of in (("Principal", "principals"), ("NotPrincipal", "notPrincipals")):
             if entry.get(of):
-                statement[key] = _principals(_objects(entry[of]))
+                statement[key] = _principals(objects_at(entry, of))
         if entry.get("conditions"):
-            statement["Condition"] = _conditions(_objects(entry["conditions"]))
+            statement["Condition"] = _conditions(objects_at(entry, "conditions"))
         statements.append(statement)
     document: Properties = {"Version": arguments.get("version") or "2012-10-17"}
     if arguments.get("policyId"):
@@ -79,9 +67,9 @@ def policy_document(arguments: Properties) -> Properties:
 def _policy_document(cloud: "Cloud", arguments: Properties) -> Properties:
     document = policy_document(arguments)
     for key in ("sourcePolicyDocuments", "overridePolicyDocuments"):
-        for source in _strings(arguments.get(key)):
+        for source in texts_at(arguments, key):
             merged = json.loads(source).get("Statement", [])
-            document["Statement"] = [*merged, *_objects(document["Statement"])]
+            document["Statement"] = [*merged, *objects_at(document, "Statement")]
     text = json.dumps(document, indent=2)
     return {
         "id": str(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)),
@@ -93,11 +81,11 @@ def _policy_document(cloud: "Cloud", arguments: Properties) -> Properties:
 
 def _caller_identity(cloud: "Cloud", arguments: Properties) -> Properties:
     account = cloud.settings.account
-    return {"id": account, "accountId": account, "arn": caller_arn(account), "userId": "AIDAREHEARSAL"}
+    return {"id": account, "accountId": account, "arn": cloud.settings.caller_arn, "userId": "AIDAREHEARSAL"}
 
 
 def _region(cloud: "Cloud", arguments: Properties) -> Properties:
-    region = _text(arguments.get("region")) or cloud.settings.region
+    region = text_at(arguments, "region") or cloud.settings.region
     endpoint = f"ec2.{region}.amazonaws.com"
     return {"id": region, "name": region, "region": region, "description": "Rehearsal", "endpoint": endpoint}
 
@@ -135,7 +123,7 @@ def _authorization_token(cloud: "Cloud", arguments: Properties) -> Properties:
 
 
 def _cluster(cloud: "Cloud", arguments: Properties) -> Properties:
-    name = _text(arguments.get("name"))
+    name = text_at(arguments, "name")
     found = cloud.find("aws:eks/cluster:Cluster", name)
     if found is None:
         raise ApiError(
@@ -151,7 +139,7 @@ def _cluster(cloud: "Cloud", arguments: Properties) -> Properties:
 
 
 def _repository(cloud: "Cloud", arguments: Properties) -> Properties:
-    name = _text(arguments.get("name"))
+    name = text_at(arguments, "name")
     found = cloud.find("aws:ecr/repository:Repository", name)
     if found is None:
         message = f"The repository with name '{name}' does not exist in the registry with id '{cloud.settings.account}'"
@@ -160,7 +148,7 @@ def _repository(cloud: "Cloud", arguments: Properties) -> Properties:
 
 
 def _parameter(cloud: "Cloud", arguments: Properties) -> Properties:
-    name = _text(arguments.get("name"))
+    name = text_at(arguments, "name")
     found = cloud.find("aws:ssm/parameter:Parameter", name)
     if found is not None:
         return {**found.outputs, "id": name}
@@ -195,13 +183,13 @@ def _image(cloud: "Cloud", arguments: Properties) -> Properties:
 
 
 def _addon_version(cloud: "Cloud", arguments: Properties) -> Properties:
-    kubernetes = _text(arguments.get("kubernetesVersion"))
+    kubernetes = text_at(arguments, "kubernetesVersion")
     return {**arguments, "id": arguments.get("addonName"), "version": f"v{kubernetes}.0-eksbuild.1"}
 
 
 def _zone(cloud: "Cloud", arguments: Properties) -> Properties:
     """A hosted zone that the account has had since its domain was registered."""
-    name = _text(arguments.get("name"))
+    name = text_at(arguments, "name")
     id = f"Z{hashlib.sha256(name.encode()).hexdigest()[:20].upper()}"
     return {"id": id, "zoneId": id, "arn": f"arn:aws:route53:::hostedzone/{id}", "privateZone": False}
 

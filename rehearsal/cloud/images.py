@@ -6,18 +6,13 @@ import json
 from pathlib import Path
 from typing import Final
 
-from rehearsal.cloud.properties import Properties, Value
+from rehearsal.cloud.properties import Properties, object_at, text_at
 from rehearsal.cloud.refusal import CloudError
 
 IMAGE: Final = "docker-build:index:Image"
 INDEX: Final = "docker-build:index:Index"
 
 COMPUTED: Final = ("contextHash", "digest", "ref")
-
-
-def _location(value: Value) -> str:
-    location = value.get("location") if isinstance(value, dict) else None
-    return location if isinstance(location, str) else ""
 
 
 def context_hash(inputs: Properties, directory: Path) -> str:
@@ -27,7 +22,7 @@ def context_hash(inputs: Properties, directory: Path) -> str:
     Raises `CloudError` where either does not exist.
     """
     digest = hashlib.sha256()
-    locations = (_location(inputs.get(key)) for key in ("context", "dockerfile"))
+    locations = (text_at(object_at(inputs, key), "location") for key in ("context", "dockerfile"))
     for root in (directory / location for location in locations if location):
         if not root.exists():
             raise CloudError(f"the build context has no {root}: no such file or directory")

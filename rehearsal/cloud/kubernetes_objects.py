@@ -6,7 +6,7 @@ cluster.
 
 from typing import Final
 
-from rehearsal.cloud.properties import UNKNOWN, Properties, merged_properties
+from rehearsal.cloud.properties import UNKNOWN, Properties, merged_properties, object_at
 
 UNKNOWN_OUTPUTS: Final[Properties] = {"metadata": {"uid": UNKNOWN, "resourceVersion": UNKNOWN}, "status": UNKNOWN}
 
@@ -20,11 +20,6 @@ def _kind(type: str) -> str:
     return type.rpartition(":")[2]
 
 
-def _metadata(inputs: Properties) -> Properties:
-    metadata = inputs.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
-
-
 def _is_release(type: str) -> bool:
     return type.startswith("kubernetes:helm.sh/")
 
@@ -33,15 +28,18 @@ def check(type: str, name: str, inputs: Properties, previous: Properties, suffix
     """The inputs with a name where none is given, and the namespace `default`."""
     if _is_release(type):
         return {**inputs, "name": inputs.get("name") or previous.get("name") or f"{name}-{suffix}"}
-    metadata = _metadata(inputs)
-    named = {**metadata, "name": metadata.get("name") or _metadata(previous).get("name") or f"{name}-{suffix}"}
+    metadata = object_at(inputs, "metadata")
+    named = {
+        **metadata,
+        "name": metadata.get("name") or object_at(previous, "metadata").get("name") or f"{name}-{suffix}",
+    }
     if _kind(type) not in _CLUSTER_WIDE:
         named.setdefault("namespace", "default")
     return {**inputs, "metadata": named}
 
 
 def identity(type: str, inputs: Properties) -> str:
-    metadata = inputs if _is_release(type) else _metadata(inputs)
+    metadata = inputs if _is_release(type) else object_at(inputs, "metadata")
     namespace = metadata.get("namespace")
     return f"{namespace}/{metadata.get('name')}" if namespace else f"{metadata.get('name')}"
 
@@ -64,8 +62,7 @@ def outputs(type: str, inputs: Properties, digits: str) -> Properties:
         }
         return {**inputs, "status": status, "resourceNames": {}}
     octet = 1 + int(digits[:4], 16) % 254
-    spec = inputs.get("spec")
-    wanted = spec.get("replicas", 1) if isinstance(spec, dict) else 1
+    wanted = object_at(inputs, "spec").get("replicas", 1)
     ready = int(wanted) if isinstance(wanted, int | float) else 1
     added: dict[str, Properties] = {
         "Namespace": {"status": {"phase": "Active"}},

@@ -29,6 +29,30 @@ def to_struct(properties: Mapping[str, Value]) -> struct_pb2.Struct:
     return message
 
 
+def text_at(properties: Properties, key: str) -> str:
+    """The string under the key, empty where there is none."""
+    value = properties.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def texts_at(properties: Properties, key: str) -> list[str]:
+    """The strings of the list under the key, none where there is no list."""
+    value = properties.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def object_at(properties: Properties, key: str) -> Properties:
+    """The object under the key, empty where there is none."""
+    value = properties.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def objects_at(properties: Properties, key: str) -> list[Properties]:
+    """The objects of the list under the key, none where there is no list."""
+    value = properties.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def strings_in(value: Value) -> Iterator[str]:
     """Every string at any depth, keys left out."""
     if isinstance(value, str):

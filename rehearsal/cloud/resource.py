@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from rehearsal.cloud.properties import Properties
+from rehearsal.cloud.properties import Properties, strings_in, text_at
 
 
 @final
@@ -24,5 +24,8 @@ class Resource:
 
     def text(self, key: str) -> str:
         """An output that is a string, empty where there is none."""
-        value = self.outputs.get(key)
-        return value if isinstance(value, str) else ""
+        return text_at(self.outputs, key)
+
+    def refers_to(self, id: str) -> bool:
+        """Whether an input, at any depth, is that id or ARN."""
+        return id in strings_in(self.inputs)

@@ -69,7 +69,7 @@ def stand_ins() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("changed", "started_anew"),
     [
-        ("cloud/rules.py", {"cloud"}),
+        ("cloud/rules/ec2.py", {"cloud"}),
         ("load_balancer/haproxy.py", {"load-balancer"}),
         ("places.py", {"cloud", "load-balancer"}),
         ("rehearse.py", set[str]()),

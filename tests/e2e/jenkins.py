@@ -142,7 +142,7 @@ class _Running:
         shutil.copy2(self._workspace / str(event.arguments["includes"]), self._stashed)
 
     def unstash(self, _: Event) -> None:
-        shutil.copytree(self._stashed, self._workspace / "reports")
+        shutil.copytree(self._stashed, self._workspace / "reports", dirs_exist_ok=True)
 
     def archiveArtifacts(self, event: Event) -> None:
         name = str(event.arguments["artifacts"])

@@ -33,6 +33,7 @@ PULL_REQUESTS: Final = (("feature/x", "develop"), ("develop", "staging"), ("stag
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     **{f"push to {branch}": push(branch) for branch in BRANCHES},
+    "push to PR-x, a branch of no stack": push("PR-x"),
     **{f"night on {branch}": push(branch, cause="TimerTriggerCause") for branch in BRANCHES},
     **{f"PR of {source} into {target}": pull_request(source, target) for source, target in PULL_REQUESTS},
     **{
@@ -45,6 +46,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         )
         for command in CHANGE
     },
+    "push to develop, broken: plan": push("develop", broken=f"^sh {re.escape(PLAN)}$"),
     "PR of feature/x into master, refused": pull_request("feature/x", "master", broken=f"^sh {re.escape(FLOW)}$"),
     "PR of a fork": pull_request("develop", "staging", fork="someone"),
     "night on master, drifted": push("master", cause="TimerTriggerCause", broken="^sh .* drift "),
@@ -62,6 +64,8 @@ def expected(scenario: Scenario) -> list[str]:
     if scenario.fork:
         return []
     commands = CHANGE if scenario.target else DELIVERY if scenario.branch == "develop" else (*DELIVERY, RELEASE)
+    if not scenario.target and scenario.branch not in BRANCHES:
+        commands = (INSTALL, FLOW, TEST)
     if scenario.cause == "TimerTriggerCause":
         commands = (DRIFT,)
     broken = scenario.broken or "$^"
@@ -84,6 +88,11 @@ def minutes(event: Event) -> int:
 def calm(builds: Builds, start: str) -> dict[str, Build]:
     """The builds in which nothing breaks, of the scenarios whose name starts so."""
     return {name: build for name, build in builds.items() if name.startswith(start) and SCENARIOS[name].broken is None}
+
+
+def delivered(builds: Builds) -> dict[str, Build]:
+    """The builds that deploy, and in which nothing breaks."""
+    return {name: build for name, build in calm(builds, "push").items() if SCENARIOS[name].branch in BRANCHES}
 
 
 def jenkins_accepts_the_file(builds: Builds) -> None:
@@ -148,7 +157,7 @@ def the_question_holds_neither_executor_nor_lock_and_is_bounded(builds: Builds) 
 
 def a_deploy_holds_the_lock_of_its_branch_until_it_is_released(builds: Builds) -> None:
     locks: set[str] = set()
-    for name, build in calm(builds, "push").items():
+    for name, build in delivered(builds).items():
         held = [event.within("lock") for event in build.events if event.command in (DEPLOY, VERIFY, RELEASE)]
         names = {str(lock.arguments["resource"]) if lock else "" for lock in held}
         assert names == {f"deploy-{SCENARIOS[name].branch}"}, (name, names)
@@ -157,8 +166,15 @@ def a_deploy_holds_the_lock_of_its_branch_until_it_is_released(builds: Builds) -
     assert len(locks) == len(BRANCHES)
 
 
+def what_nobody_approves_is_planned_once_it_is_its_turn(builds: Builds) -> None:
+    """Planned earlier, it would be a plan against what the push before it has changed by now, and be refused."""
+    for name, build in delivered(builds).items():
+        waits = [event.within("lock") is None for event in build.events if event.command == PLAN]
+        assert waits == [SCENARIOS[name].branch == "master"], f"{name}: {waits}"
+
+
 def the_newest_build_gets_the_lock_and_none_waits_for_ever_or_with_an_executor(builds: Builds) -> None:
-    for name, build in calm(builds, "push").items():
+    for name, build in delivered(builds).items():
         for lock in build.all("lock"):
             assert str(lock.arguments.get("inversePrecedence")).lower() == "true", name
             assert int(str(lock.arguments.get("timeoutForAllocateResource", 0))) > 0, name
@@ -177,7 +193,7 @@ def passed(build: Build, until: int) -> int | None:
 
 
 def a_newer_build_supersedes_one_that_waits_and_never_one_that_deploys(builds: Builds) -> None:
-    for name, build in calm(builds, "push").items():
+    for name, build in delivered(builds).items():
         deploy, lock = build.position(DEPLOY), build.position("lock")
         before_lock, in_deploy = passed(build, lock), passed(build, deploy)
         assert before_lock is not None, f"{name}: nothing supersedes builds that wait for approval"
@@ -233,7 +249,7 @@ def only_the_release_sees_credentials(builds: Builds) -> None:
 
 
 def what_is_applied_is_the_plan_that_was_shown(builds: Builds) -> None:
-    for name, build in calm(builds, "push").items():
+    for name, build in delivered(builds).items():
         stash, unstash = build.all("stash"), build.all("unstash")
         assert [event.arguments["name"] for event in stash] == [event.arguments["name"] for event in unstash], name
         assert [event.arguments["includes"] for event in stash] == ["reports/plan.json"], name
@@ -316,6 +332,7 @@ CLAIMS: Final[tuple[Callable[[Builds], None], ...]] = (
     the_question_comes_between_plan_and_deploy,
     the_question_holds_neither_executor_nor_lock_and_is_bounded,
     a_deploy_holds_the_lock_of_its_branch_until_it_is_released,
+    what_nobody_approves_is_planned_once_it_is_its_turn,
     the_newest_build_gets_the_lock_and_none_waits_for_ever_or_with_an_executor,
     a_newer_build_supersedes_one_that_waits_and_never_one_that_deploys,
     a_newer_build_of_a_pull_request_supersedes_an_older_one_at_once,

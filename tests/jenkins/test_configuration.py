@@ -114,8 +114,10 @@ def traits() -> Mapping[str, object]:
 
 
 def test_the_job_builds_the_branches_of_the_stacks_and_pull_requests() -> None:
-    included = str(at(traits(), "headWildcardFilter", 0, "includes", 0)).split()
-    assert set(included) == {*BRANCHES, "PR-*"}
+    built = re.compile(str(at(traits(), "headRegexFilter", 0, "regex", 0)))
+    assert all(built.fullmatch(name) for name in (*BRANCHES, "PR-1", "PR-123"))
+    # A branch of such a name would wait for an agent that refuses it.
+    assert not any(built.fullmatch(name) for name in ("feature/x", "PR-", "PR-x", "master2", "my-develop"))
 
 
 def test_a_branch_is_built_even_while_it_heads_a_pull_request() -> None:
@@ -123,7 +125,7 @@ def test_a_branch_is_built_even_while_it_heads_a_pull_request() -> None:
 
 
 def test_pull_requests_of_forks_are_not_discovered_and_others_are_built_at_their_own_commit() -> None:
-    assert set(traits()) == {"gitHubBranchDiscovery", "gitHubPullRequestDiscovery", "headWildcardFilter", "cloneOption"}
+    assert set(traits()) == {"gitHubBranchDiscovery", "gitHubPullRequestDiscovery", "headRegexFilter", "cloneOption"}
     assert at(traits(), "gitHubPullRequestDiscovery", 0, "strategyId", 0) == 2
 
 

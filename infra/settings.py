@@ -203,8 +203,8 @@ def _platform(reader: "_Reader") -> PlatformSettings:
         administrators=reader.value("administrators", "a list of ARNs of IAM roles or users", values.arns),
         api_allow_list=reader.value(
             "apiAllowList",
-            "a list of the address ranges you and Jenkins come from (never 0.0.0.0/0)",
-            values.public_ranges,
+            "a list of the address ranges you come from, as the internet sees them (never 0.0.0.0/0)",
+            values.internet_ranges,
             mend="pulumi config set --path 'smallcase:apiAllowList[0]' 203.0.113.7/32",
         ),
         registry_endpoints=reader.value(

@@ -12,6 +12,10 @@ from infra import fargate
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+")
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+_NOT_ON_THE_INTERNET: Final = (
+    *_PRIVATE,
+    *map(IPv4Network, ("0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")),
+)
 
 T = TypeVar("T")
 
@@ -155,6 +159,16 @@ def public_ranges(text: str) -> tuple[IPv4Network, ...]:
     found = ranges(text)
     if not found:
         raise ValueError("with no range nobody could reach it")
+    return found
+
+
+def internet_ranges(text: str) -> tuple[IPv4Network, ...]:
+    """Ranges from which somebody can come over the internet: EKS refuses others, once network and gateways are made
+    (https://docs.aws.amazon.com/eks/latest/userguide/config-cluster-endpoint.html)."""
+    found = public_ranges(text)
+    for item in found:
+        if any(item.overlaps(reserved) for reserved in _NOT_ON_THE_INTERNET):
+            raise ValueError(f"nobody comes from {item} over the internet")
     return found
 
 

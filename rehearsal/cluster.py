@@ -131,7 +131,7 @@ def overlay(chart: Path, base_image: str) -> Overlay:
     return Overlay(
         platform={
             "aws:allowedAccountIds": [places.ACCOUNT],
-            "smallcase:apiAllowList": ["127.0.0.0/8"],
+            "smallcase:apiAllowList": ["203.0.113.0/24"],
             "smallcase:hostImage": "ami-00000000000000000",
             "smallcase:ingressControllerChart": {"chart": str(chart)},
         },

@@ -218,14 +218,14 @@ class TooFewZones(pulumi.RunError):
 def available_zones(count: int, opts: pulumi.InvokeOptions) -> list[str]:
     """The first zones of the region, in alphabetical order; local and wavelength zones, which are opted into, left out.
 
+    In whatever state they are: were one left out while it is impaired, everything in it would have to move.
+
     Raises:
         TooFewZones: the region has less of them.
     """
     opted_in = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
     names = sorted(
-        aws.get_availability_zones(
-            state="available", filters=[opted_in], exclude_zone_ids=list(EXCLUDED_ZONES), opts=opts
-        ).names
+        aws.get_availability_zones(filters=[opted_in], exclude_zone_ids=list(EXCLUDED_ZONES), opts=opts).names
     )
     if len(names) < count:
         raise TooFewZones(

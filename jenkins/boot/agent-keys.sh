@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=jenkins/boot/lib.sh
 . /opt/smallcase/lib.sh
 
-key=$(parameter controller/key)
+key=$(public_key controller/key)
 if [ "$key" = pending ]; then
     say "the controller has not published its key yet"
     exit 0

@@ -5,8 +5,8 @@ set -euo pipefail
 . /opt/smallcase/lib.sh
 
 KNOWN_HOSTS=/var/lib/jenkins/.ssh/known_hosts
-preview=$(parameter preview/host-key)
-deploy=$(parameter deploy/host-key)
+preview=$(public_key preview/host-key)
+deploy=$(public_key deploy/host-key)
 if printf '%s\n' "$AGENT_PREVIEW_HOST $preview" "$AGENT_DEPLOY_HOST $deploy" | changed "$KNOWN_HOSTS" 0644; then
     chown jenkins:jenkins "$KNOWN_HOSTS"
     say "the agents' host keys have changed"

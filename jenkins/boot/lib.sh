@@ -46,6 +46,17 @@ parameter() { # name
     aws ssm get-parameter --name "$PARAMETERS/$1" --query Parameter.Value --output text
 }
 
+# A key that another host published, and nothing else: it becomes a line of a file that says who is trusted.
+public_key() { # name
+    local key
+    key=$(parameter "$1")
+    if ! [[ $key = pending || $key =~ ^ssh-ed25519\ [A-Za-z0-9+/]+=*$ ]]; then
+        say "the parameter $1 holds no public key, and is not believed" >&2
+        return 1
+    fi
+    echo "$key"
+}
+
 # What this host tells the others: public keys only.
 publish() { # name, value
     [ "$(parameter "$1")" = "$2" ] || aws ssm put-parameter --overwrite --name "$PARAMETERS/$1" --value "$2" >/dev/null

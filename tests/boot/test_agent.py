@@ -90,6 +90,25 @@ def test_an_agent_waits_for_a_controller_that_has_published_nothing(agent: Machi
     assert succeeds(agent.run("ls /etc/ssh/authorized_keys.d")) == ""
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["ssh-ed25519 AAAA\nssh-ed25519 BBBB", "ssh-ed25519 AAAA\n10.42.0.11 ssh-ed25519 BBBB", "cert-authority", "AAAA x"],
+)
+def test_a_host_that_publishes_more_than_a_key_is_not_believed(
+    controller: Machine, agent: Machine, reached: Internet, written: str
+) -> None:
+    known = succeeds(controller.run(f"{MOUNT} cat {HOME}/.ssh/known_hosts || true"))
+    for parameter, host, keys in (
+        ("preview/host-key", controller, f"{MOUNT} /opt/smallcase/keys.sh"),
+        ("controller/key", agent, "/opt/smallcase/keys.sh"),
+    ):
+        reached.parameters[f"{PARAMETERS}/{parameter}"] = written
+        message = f"smallcase: the parameter {parameter} holds no public key, and is not believed"
+        assert fails(host.run(keys)) == message
+    assert succeeds(controller.run(f"{MOUNT} cat {HOME}/.ssh/known_hosts || true")) == known
+    assert "BBBB" not in succeeds(agent.run("cat /etc/ssh/authorized_keys.d/* || true"))
+
+
 def test_hosts_that_have_booted_know_each_other_and_nobody_else_comes_in(
     controller: Machine, agent: Machine, reached: Internet
 ) -> None:

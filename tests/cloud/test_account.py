@@ -168,6 +168,14 @@ def test_a_load_balancer_for_the_internet_needs_a_gateway_to_it(cloud: Cloud) ->
     cloud.create(balancer, "door", inputs)
 
 
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "192.168.1.7/32", "100.64.0.0/24"])
+def test_a_cluster_that_is_public_for_addresses_that_nobody_comes_from_is_refused(cloud: Cloud, cidr: str) -> None:
+    _, subnets = vpc_with_two_subnets(cloud)
+    network: Properties = {"subnetIds": [subnet.id for subnet in subnets], "publicAccessCidrs": [cidr]}
+    message = refused(cloud, CLUSTER, {"name": "one", "vpcConfig": network})
+    assert message == f"InvalidParameterException: The following CIDRs are invalid in publicAccessCidrs: [{cidr}]"
+
+
 def test_a_cluster_in_a_zone_that_eks_cannot_use_is_refused(cloud: Cloud) -> None:
     vpc = cloud.create(VPC, "vpc", {"cidrBlock": "10.0.0.0/16"})
     subnets = [subnet(cloud, vpc, zone, f"10.0.{number}.0/24") for number, zone in enumerate("ad")]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from infra.settings import PURPOSES
+from rehearsal import rehearse
 from rehearsal.node.files import node_files
 from rehearsal.node.namespace import read_process
 from rehearsal.toolchain import RehearsalTools
@@ -235,6 +236,38 @@ def test_the_pipelines_roles_have_their_real_rights(rehearsal: Rehearsal, role: 
     if not may:
         assert "forbidden" in scaled.stdout + scaled.stderr
     make("rehearse")
+
+
+OUTSIDE = "the pipeline changes only what is in namespaces smallcase-*"
+UNRESTRICTED = "a namespace of the pipeline enforces the Pod Security Standard"
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        ("create deployment one --image=one --namespace=smallcase-green", ""),
+        ("create deployment one --image=one --namespace=kube-system", OUTSIDE),
+        ("create ingress one --rule=/=one:80 --namespace=kube-system", OUTSIDE),
+        ("delete deployment aws-load-balancer-controller --namespace=kube-system", OUTSIDE),
+        ("create namespace other", OUTSIDE),
+        ("create namespace smallcase-other", UNRESTRICTED),
+        ("label namespace smallcase-green pod-security.kubernetes.io/enforce-", UNRESTRICTED),
+        ("create configmap one --namespace=smallcase-green", 'cannot create resource "configmaps"'),
+        ("get secrets --namespace=smallcase-green", 'cannot list resource "secrets"'),
+    ],
+)
+def test_whoever_deploys_changes_environments_and_nothing_else(
+    rehearsal: Rehearsal, tmp_path: Path, asked: str, refusal: str
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    platform = cast(
+        "dict[str, str]", rehearsal.pulumi(rehearse.project_directory()).outputs("platform").get("platform")
+    )
+    kubeconfig.write_text(platform["kubeconfig"])
+    dry = [] if asked.startswith("get") else ["--dry-run=server"]
+    ran = rehearsal.shell("env", "AWS_PROFILE=deploy", "kubectl", f"--kubeconfig={kubeconfig}", *asked.split(), *dry)
+    assert (ran.returncode == 0) == (not refusal), ran.stdout + ran.stderr
+    assert refusal in ran.stderr
 
 
 def test_the_checkout_stays_clean(rehearsal: Rehearsal) -> None:

@@ -142,6 +142,8 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
         ("platform", {"apiAllowList": ["0.0.0.0/0"]}, ["0.0.0.0/0", "to the world"]),
         ("platform", {"apiAllowList": ["0.0.0.0/1", "128.0.0.0/1"]}, ["0.0.0.0/1", "to the world"]),
         ("platform", {"apiAllowList": ["12.0.0.0/7"]}, ["12.0.0.0/7", "to the world"]),
+        ("platform", {"apiAllowList": ["192.168.1.7/32"]}, ["nobody comes from 192.168.1.7/32 over the internet"]),
+        ("platform", {"apiAllowList": ["100.64.3.0/24"]}, ["nobody comes from 100.64.3.0/24 over the internet"]),
         ("platform", {"apiAllowList": "mine"}, ["'mine'", "not a list"]),
         (
             "platform",

@@ -5,6 +5,7 @@
 # Every check is given the account, whether it looks at it or not.
 # ruff: noqa: ARG001
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,10 @@ _CLUSTER: Final = "aws:eks/cluster:Cluster"
 _PROFILE: Final = "aws:eks/fargateProfile:FargateProfile"
 _ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
 
+_RESERVED: Final = tuple(
+    ipaddress.IPv4Network(text)
+    for text in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+)
 _UNSUPPORTED_ZONES: Final = frozenset({"use1-az3"})
 
 
@@ -36,6 +41,15 @@ def _check_cluster(cloud: "Cloud", inputs: Properties) -> None:
             "InvalidParameterException",
             "Subnets specified must be in at least two different AZs",
         )
+    # https://docs.aws.amazon.com/eks/latest/userguide/config-cluster-endpoint.html
+    for cidr in texts_at(object_at(inputs, "vpcConfig"), "publicAccessCidrs"):
+        if any(ipaddress.IPv4Network(cidr).overlaps(reserved) for reserved in _RESERVED):
+            raise ApiError(
+                "EKS",
+                "CreateCluster",
+                "InvalidParameterException",
+                f"The following CIDRs are invalid in publicAccessCidrs: [{cidr}]",
+            )
     # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html#network-requirements-subnets
     for zone in sorted(zones):
         if ZONES.get(zone[-1:]) in _UNSUPPORTED_ZONES:

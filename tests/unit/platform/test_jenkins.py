@@ -93,6 +93,8 @@ def test_a_host_is_replaced_without_its_data_its_addresses_or_a_hand_in_the_cons
     assert volume.protect
     assert volume.at("finalSnapshot") is True
     assert attachment.at("stopInstanceBeforeDetaching") is True
+    # The volume fits one host at a time.
+    assert attachment.delete_before_replace
     # Detached first: the attachment goes before the instance that it needs, the volume stays.
     assert graph.depends(attachment, graph.one(INSTANCE, "controller"))
     assert graph.depends(graph.one(INSTANCE, "controller"), volume)
@@ -109,9 +111,11 @@ def test_the_volume_is_in_the_controllers_zone() -> None:
 @pytest.mark.trap("T52")
 def test_jenkins_home_has_a_snapshot_each_night_for_two_weeks() -> None:
     policy = platform().one("aws:dlm/lifecyclePolicy:LifecyclePolicy")
-    [schedule] = cast("list[dict[str, dict[str, object]]]", policy.at("policyDetails", "schedules"))
+    [schedule] = cast("list[dict[str, object]]", policy.at("policyDetails", "schedules"))
     assert schedule["createRule"] == {"interval": 24, "intervalUnit": "HOURS", "times": "03:30"}
     assert schedule["retainRule"] == {"count": 14}
+    # Recovery finds them by the volume's name.
+    assert schedule["copyTags"] is True
     volume = platform().one("aws:ebs/volume:Volume")
     assert policy.at("policyDetails", "targetTags") == {"Name": volume.at("tags", "Name")}
 
@@ -227,6 +231,7 @@ def test_the_load_balancer_speaks_tls_and_sends_plain_http_there() -> None:
     https, http = (graph.one("aws:lb/listener:Listener", name) for name in ("https", "http"))
     assert (https.at("port"), https.at("protocol")) == (443, "HTTPS")
     assert "TLS13" in https.text("sslPolicy")
+    assert graph.one("aws:lb/loadBalancer:LoadBalancer", "front-door").at("dropInvalidHeaderFields") is True
     assert http.at("defaultActions", 0, "redirect", "protocol") == "HTTPS"
     group = graph.one("aws:lb/targetGroup:TargetGroup")
     assert group.at("healthCheck", "path") == "/login"

@@ -50,3 +50,5 @@ def test_every_deployment_comes_after_the_log_router_or_it_would_log_nowhere() -
     router = graph.one("kubernetes:core/v1:ConfigMap")
     assert all(graph.depends(node, router) for node in graph.of("kubernetes:apps/v1:Deployment"))
     assert graph.depends(graph.one("kubernetes:helm.sh/v3:Release"), router)
+    # It starts with the first pod, and must be allowed to write by then.
+    assert graph.depends(router, graph.one("aws:iam/rolePolicy:RolePolicy", "pod-logs"))

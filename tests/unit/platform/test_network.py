@@ -62,6 +62,10 @@ def test_one_nat_gateway_serves_all_zones_unless_each_is_to_have_its_own() -> No
         routes = platform(**changes).of("aws:ec2/route:Route")
         return {route.text("natGatewayId") for route in routes if route.at("natGatewayId")}
 
+    # A public NAT gateway cannot be made before the VPC has a way out.
+    graph = platform()
+    internet = graph.one("aws:ec2/internetGateway:InternetGateway")
+    assert all(graph.depends(gateway, internet) for gateway in graph.of("aws:ec2/natGateway:NatGateway"))
     assert len(gateways()) == 1
     assert len(gateways(natGateways="per-zone", zones="3")) == 3
 
@@ -114,6 +118,7 @@ def test_flow_logs_are_kept_for_two_weeks_and_written_by_a_role_that_can_do_noth
     graph = platform()
     group = graph.one("aws:cloudwatch/logGroup:LogGroup", "flow-logs")
     assert group.at("retentionInDays") == 14
+    assert graph.one("aws:ec2/flowLog:FlowLog").at("trafficType") == "ALL"
     assert graph.one("aws:ec2/flowLog:FlowLog").at("logDestination") == (
         f"arn:aws:logs:us-east-1:123456789012:log-group:{group.text('name')}"
     )

@@ -1,11 +1,13 @@
 """What the pipeline may do in the cluster."""
 
 import re
+from collections.abc import Mapping
 from typing import cast
 
+import celpy
 import pytest
+from celpy.adapter import json_to_cel
 
-from infra.platform.pipeline_rights import RESTRICTED, WITHIN_ENVIRONMENTS
 from rehearsal.node.certificates import DEPLOY, PREVIEW
 from tests.graph import environment, platform, whole
 
@@ -67,10 +69,81 @@ def test_what_the_deploy_role_changes_is_fenced_in_by_the_names_of_namespaces() 
         "resources": ["*/*"],
     }
     assert policy.at("spec", "matchConditions", 0, "expression") == "'smallcase:deploy' in request.userInfo.groups"
-    assert policy.at("spec", "validations", 0, "expression") == WITHIN_ENVIRONMENTS
-    assert "startsWith('smallcase-')" in WITHIN_ENVIRONMENTS
-    assert policy.at("spec", "validations", 1, "expression") == RESTRICTED
     assert binding.at("spec") == {"policyName": policy.at("metadata", "name"), "validationActions": ["Deny"]}
+
+
+def allowed(
+    operation: str,
+    kind: str,
+    *,
+    namespace: str = "",
+    name: str = "one",
+    group: str = "apps",
+    labels: Mapping[str, str] | None = None,
+) -> bool:
+    """What the fence says of a request of the pipeline."""
+    request = {
+        "operation": operation,
+        "kind": {"kind": kind},
+        "resource": {"group": group},
+        "namespace": namespace,
+        "name": name,
+    }
+    asked = {"request": request, "object": {"metadata": {"name": name, "labels": labels or {}}}}
+    cel = celpy.Environment()
+    validations = cast("list[dict[str, str]]", platform().one(POLICY).at("spec", "validations"))
+    activation = {key: json_to_cel(value) for key, value in asked.items()}
+    return all(
+        bool(cel.program(cel.compile(one["expression"])).evaluate(activation))  # pyright: ignore[reportUnknownMemberType]
+        for one in validations
+    )
+
+
+RESTRICTED_LABEL = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
+@pytest.mark.parametrize(("kind", "group"), [("Deployment", "apps"), ("Service", ""), ("Ingress", "networking.k8s.io")])
+def test_the_fence_lets_the_pipeline_change_environments_and_nothing_else(
+    operation: str, kind: str, group: str
+) -> None:
+    assert allowed(operation, kind, group=group, namespace="smallcase-green")
+    for outside in ("kube-system", "default", "", "smallcase", "not-smallcase-green"):
+        assert not allowed(operation, kind, group=group, namespace=outside, name="smallcase-green")
+
+
+@pytest.mark.trap("T45")
+def test_the_fence_lets_the_pipeline_ask_what_it_may_do() -> None:
+    assert allowed("CREATE", "SelfSubjectAccessReview", group="authorization.k8s.io")
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+def test_a_namespace_of_the_pipeline_has_an_environments_name_and_always_enforces_the_restricted_standard(
+    operation: str,
+) -> None:
+    def namespace(name: str, labels: Mapping[str, str]) -> bool:
+        return allowed(operation, "Namespace", group="", name=name, namespace=name, labels=labels)
+
+    assert namespace("smallcase-green", RESTRICTED_LABEL)
+    assert not namespace("kube-system", RESTRICTED_LABEL)
+    assert not namespace("smallcase-green", {})
+    assert not namespace("smallcase-green", {"pod-security.kubernetes.io/enforce": "privileged"})
+
+
+@pytest.mark.trap("T45")
+def test_a_namespace_can_be_deleted_whatever_its_labels() -> None:
+    assert allowed("DELETE", "Namespace", group="", name="smallcase-green", namespace="smallcase-green")
+    assert not allowed("DELETE", "Namespace", group="", name="kube-system", namespace="kube-system")
+
+
+@pytest.mark.trap("T45")
+def test_the_pipeline_deletes_one_thing_at_a_time() -> None:
+    assert {verb for _, _, verb in granted("deploy")} == {
+        *("get", "list", "watch"),
+        *("create", "update", "patch", "delete"),
+    }
 
 
 @pytest.mark.trap("T45")

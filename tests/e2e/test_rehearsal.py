@@ -248,7 +248,7 @@ UNRESTRICTED = "a namespace of the pipeline enforces the Pod Security Standard"
         ("create deployment one --image=one --namespace=smallcase-green", ""),
         ("create deployment one --image=one --namespace=kube-system", OUTSIDE),
         ("create ingress one --rule=/=one:80 --namespace=kube-system", OUTSIDE),
-        ("delete deployment aws-load-balancer-controller --namespace=kube-system", OUTSIDE),
+        ("delete namespace aws-observability", OUTSIDE),
         ("create namespace other", OUTSIDE),
         ("create namespace smallcase-other", UNRESTRICTED),
         ("label namespace smallcase-green pod-security.kubernetes.io/enforce-", UNRESTRICTED),

@@ -253,6 +253,8 @@ def what_is_applied_is_the_plan_that_was_shown(builds: Builds) -> None:
         stash, unstash = build.all("stash"), build.all("unstash")
         assert [event.arguments["name"] for event in stash] == [event.arguments["name"] for event in unstash], name
         assert [event.arguments["includes"] for event in stash] == ["reports/plan.json"], name
+        # A branch whose stack is not declared yet has no plan, and nothing to deploy.
+        assert [str(event.arguments.get("allowEmpty")).lower() for event in stash] == ["true"], name
         assert build.position(PLAN) < build.position("stash") < build.position("unstash") < build.position(DEPLOY), name
         assert "reports/preview.md" in archived(build), name
 

@@ -101,6 +101,9 @@ def test_a_protected_branch_takes_merged_and_reviewed_pull_requests_only(
     assert at(review, "requiredApprovingReviewCount") == approvals
     assert at(review, "requireCodeOwnerReview") is (approvals > 0)
     assert at(review, "dismissStaleReviewsOnPush") is True
+    # Nobody approves what they pushed last themselves.
+    assert at(review, "requireLastPushApproval") is (approvals > 0)
+    assert at(review, "requiredReviewThreadResolution") is True
 
 
 @pytest.mark.parametrize("branch", ["develop", "staging", "master"])

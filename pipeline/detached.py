@@ -12,13 +12,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO, final
 
+from pipeline.outcomes import Failed
+
 PAUSE: Final = 0.05
 """Seconds between two looks at what the command said."""
+STARTS_WITHIN: Final = 10.0
+"""Seconds within which it is known which process the command is."""
 
 _COOKIES: Final = ("BUILD_ID", "HUDSON_COOKIE", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE")
 
@@ -27,7 +31,7 @@ _STREAMS: Final = ("stdout", "stderr")
 _KEEPER: Final = """
 {
     "$@" </dev/null >"$0/stdout" 2>"$0/stderr" &
-    echo $! >"$0/pid.new" && mv "$0/pid.new" "$0/pid"
+    { echo $! >"$0/pid.new" && mv "$0/pid.new" "$0/pid"; } || kill $!
     wait $!
     echo $? >"$0/code.new" && mv "$0/code.new" "$0/code"
 } &
@@ -73,17 +77,22 @@ class Detached:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
         if self.code is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # It has just ended.
+                os.kill(self.pid, number)
 
 
 @contextmanager
 def started(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Generator[Detached]:
-    """A command under way in a directory, for the length of a `with` block."""
+    """A command under way in a directory, for the length of a `with` block.
+
+    Raises:
+        Failed: it could not be started.
+    """
     kept = {name: value for name, value in environment.items() if name not in _COOKIES}
     with tempfile.TemporaryDirectory(prefix="smallcase-", ignore_cleanup_errors=True) as said:
         for name in _STREAMS:
             (Path(said) / name).touch()
-        subprocess.run(
+        keeper = subprocess.run(
             ["/bin/sh", "-c", _KEEPER, said, *command],
             cwd=directory,
             env=kept,
@@ -91,10 +100,12 @@ def started(command: Sequence[str], directory: Path, environment: Mapping[str, s
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            check=True,
+            check=False,
         )
-        pid = Path(said) / "pid"
+        pid, end = Path(said) / "pid", time.monotonic() + STARTS_WITHIN
         while not pid.exists():
+            if keeper.returncode != 0 or time.monotonic() >= end:
+                raise Failed(f"{command[0]} could not be started from {said}.", "Is there room on the disk?")
             time.sleep(PAUSE / 10)
         yield Detached(directory=Path(said), pid=int(pid.read_text()))
 
@@ -109,6 +120,11 @@ class Follower:
         self._out: Final = out
 
     def __call__(self) -> None:
+        # The command goes on where nobody takes what it says; the verb finds that out again when it ends.
+        with suppress(OSError):
+            self._show()
+
+    def _show(self) -> None:
         for index, file in enumerate(self._files):
             with file.open("rb") as stream:
                 stream.seek(self._shown[index])

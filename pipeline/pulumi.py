@@ -12,12 +12,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TextIO, cast, final
 
 from pipeline.deadline import Deadline, duration_text
 from pipeline.detached import Detached, Follower, started
+from pipeline.interruption import held_back
 from pipeline.outcomes import Failed, Locked, Stopped, WrongUse
 
 PROJECT_VARIABLE: Final = "SMALLCASE_PROJECT"
@@ -192,11 +194,15 @@ class Pulumi:
             raise WrongUse("`pulumi` is not on PATH.", "Install it: https://www.pulumi.com/docs/install/")
         command = [program, *arguments, "--non-interactive", "--color", "never"]
         what = f"`pulumi {arguments[0]}`"
-        with started(command, self.project, environment) as process:
+        # A signal acts only where it is waited for: at any other moment Pulumi would run on by itself.
+        with held_back() as signals, started(command, self.project, environment) as process:
             follow = Follower(process, self.out) if show else _show_nothing
             try:
+                signals.let_in()
                 code = process.wait(deadline.remaining, follow, until=self.stopped.is_set)
+                signals.hold()
             except KeyboardInterrupt:
+                signals.hold()
                 self._interrupt(process, what, follow)
                 raise
             if code is None:
@@ -255,7 +261,10 @@ class Pulumi:
             raise explain(answer, f"`pulumi cancel --stack {stack}`")
 
     def _interrupt(self, process: Detached, what: str, follow: Callable[[], None]) -> None:
-        print(f"Interrupting {what} once, and waiting {duration_text(PATIENCE)} at most.", file=self.out, flush=True)
+        with suppress(OSError):  # Pulumi is told even where nobody can be.
+            print(
+                f"Interrupting {what} once, and waiting {duration_text(PATIENCE)} at most.", file=self.out, flush=True
+            )
         # Before its first line Pulumi does not listen yet, and an interrupt would be lost.
         process.wait(LISTENS_WITHIN, follow, until=lambda: "\n" in process.stdout)
         process.wait(SETTLES_WITHIN, follow)

@@ -1,13 +1,14 @@
 """The pipeline's verbs, one a stage of the Jenkinsfile. They run the same on a laptop, from the root of a clone."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TextIO
 
 from pipeline import checks, deploy, drift, flow, preview, release, teardown, verify
 from pipeline.interruption import interrupt_once
-from pipeline.outcomes import INTERRUPTED, Stopped
+from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
 
 EXIT_CODES: Final = """\
 exit codes:
@@ -61,18 +62,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb, and answer with its exit code."""
     options = command_line().parse_args(arguments)
     try:
+        if not sys.stdout:
+            raise WrongUse(
+                "Standard output is closed.", "Leave it open, or lead it to a file: verbs say there what is."
+            )
         VERBS[options.verb].run(options, sys.stdout)
+        sys.stdout.flush()
     except Stopped as stopped:
-        sys.stdout.flush()
-        print(f"{options.verb}: {stopped.message}", file=sys.stderr)
-        if stopped.way_out:
-            print(stopped.way_out, file=sys.stderr)
-        return stopped.code
+        return _told(options.verb, stopped)
+    except OSError as error:
+        return _told(options.verb, _unusable(error))
     except KeyboardInterrupt:
-        sys.stdout.flush()
+        _let_go()
         print(f"{options.verb}: interrupted.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _told(verb: str, stopped: Stopped) -> int:
+    _let_go()
+    print(f"{verb}: {stopped.message}", file=sys.stderr)
+    if stopped.way_out:
+        print(stopped.way_out, file=sys.stderr)
+    return stopped.code
+
+
+def _unusable(error: OSError) -> WrongUse:
+    """What a file, a folder or a program that does not do its part means; one without a name is what is printed to."""
+    what = error.filename if error.filename is not None else "standard output, or a file that was open,"
+    return WrongUse(f"{what} cannot be used: {error.strerror or error}.", "Mend that and run it again.")
+
+
+def _let_go() -> None:
+    """Say what is still to be said. Where nobody takes it, drop it: Python would complain of it in the end."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

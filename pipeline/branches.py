@@ -20,18 +20,25 @@ def stack_file(stack: str) -> str:
 
 
 def read(path: Path) -> dict[str, object]:
-    """Everything in a stack's file, nothing where there is none.
+    """Everything in a stack's file or `Pulumi.yaml`, nothing where there is none.
 
     Raises:
-        WrongUse: it is not a YAML mapping.
+        WrongUse: it cannot be read, or it or its `config:` is not a YAML mapping.
     """
     try:
         content: object = yaml.safe_load(path.read_text()) if path.exists() else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} is not YAML: {error}", "Mend the file: `git diff` shows what changed.") from None
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}.", "Mend or remove it.") from None
     if not isinstance(content or {}, dict):
         raise WrongUse(f"{path} is not a mapping.", "A stack's file has its settings below `config:`.")
-    return cast("dict[str, object]", content or {})
+    found = cast("dict[str, object]", content or {})
+    if not isinstance(found.get("config") or {}, dict):
+        raise WrongUse(
+            f"`config:` in {path} is not a mapping but {found['config']!r}.", "Below it are lines such as `KEY: VALUE`."
+        )
+    return found
 
 
 def stacks(directory: Path) -> dict[str, Config]:
@@ -66,9 +73,28 @@ def configurations(directory: Path) -> dict[str, Config]:
 
 
 def platform_of(stack: str, config: Config) -> str:
-    """The stack that owns the platform that a stack runs on: itself, or another."""
-    named = str(config["smallcase:platform"])
+    """The stack that owns the platform that a stack runs on: itself, or another.
+
+    Raises:
+        WrongUse: nothing says so.
+    """
+    named = setting(stack, config, "platform")
     return stack if named == "self" else named
+
+
+def setting(stack: str, config: Config, key: str) -> str:
+    """A value that a stack has to have.
+
+    Raises:
+        WrongUse: neither its file nor `Pulumi.yaml` has it.
+    """
+    value = config.get(f"smallcase:{key}")
+    if value is None:
+        raise WrongUse(
+            f"Nothing says `smallcase:{key}` for the stack {stack!r}.",
+            f"Set it with `pulumi config set smallcase:{key} VALUE -s {stack}`, or give it a default in Pulumi.yaml.",
+        )
+    return str(value)
 
 
 def stack_of(branch: str, directory: Path) -> str | None:

@@ -58,7 +58,10 @@ class Checkout:
         Raises:
             WrongUse: there is none, or no Git.
         """
-        here = directory or Path.cwd()
+        try:
+            here = directory or Path.cwd()
+        except FileNotFoundError:
+            raise WrongUse("The working directory is gone.", "Change to a clone of the repository.") from None
         return cls(root=Path(cls(root=here).git("rev-parse", "--show-toplevel")))
 
     @property
@@ -143,12 +146,18 @@ class Checkout:
                 env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(environment or {})},
                 input=stdin,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",  # names and texts of other encodings are only shown
                 timeout=TIMEOUT,
                 check=False,
             )
         except FileNotFoundError:
             raise WrongUse("`git` is not on PATH.", "Install Git 2.30 or newer.") from None
+        except OSError as error:
+            raise WrongUse(
+                f"`git` does not run: {error.strerror}.",
+                "`command -v git` says which it is; install Git 2.30 or newer.",
+            ) from None
         except subprocess.TimeoutExpired:
             raise WrongUse(
                 f"`git {arguments[0]}` did not end within {TIMEOUT} seconds.", "Is origin within reach? Try it by hand."
@@ -158,8 +167,21 @@ class Checkout:
 def add_branch_argument(parser: argparse.ArgumentParser) -> None:
     """`--branch`, for every verb that asks which branch it is."""
     parser.add_argument(
-        "--branch", help="the branch this is about (default: Jenkins's variables, then the branch that is checked out)"
+        "--branch",
+        type=branch_name,
+        help="the branch this is about (default: Jenkins's variables, then the branch that is checked out)",
     )
+
+
+def branch_name(text: str) -> str:
+    """The name of a branch, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: name a branch, or leave it out")
+    return text
 
 
 def which(branch: str | None, environment: Mapping[str, str], checkout: Checkout) -> Build:

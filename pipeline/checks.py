@@ -10,7 +10,7 @@ from typing import Final, TextIO
 from xml.sax.saxutils import quoteattr
 
 from pipeline.checkout import Checkout
-from pipeline.outcomes import Failed
+from pipeline.outcomes import Failed, WrongUse
 
 HELP: Final = "run the tests, and leave reports/junit.xml"
 
@@ -40,11 +40,15 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
 
     Raises:
         Failed: a test failed, or none was found, or what all of them need cannot be had.
+        WrongUse: a file is named that is not there.
     """
     checkout = Checkout.find()
+    tests: list[str] = options.tests
+    missing = [test for test in tests if not (checkout.root / test.partition("::")[0]).exists()]
+    if missing:
+        raise WrongUse(f"{checkout.root} has no {', '.join(missing)}.", "Name files or folders as seen from there.")
     report = checkout.reports / JUNIT
     report.unlink(missing_ok=True)
-    tests: list[str] = options.tests
     if not tests:
         _prepare(checkout.root, report)
     code = _python(checkout.root, "pytest", f"--junit-xml={report}", *(tests or WORKERS))

@@ -126,13 +126,16 @@ class Cluster:
                     cwd=Path(file.name).parent,
                     env=dict(self.environment),
                     capture_output=True,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",  # a log may hold anything
                     timeout=TIMEOUT + 5,
                     check=False,
                     stdin=subprocess.DEVNULL,
                 )
             except FileNotFoundError:
                 raise ClusterUnreachable("`kubectl` is not on PATH") from None
+            except OSError as error:
+                raise ClusterUnreachable(f"`kubectl` does not run: {error.strerror}") from None
             except subprocess.TimeoutExpired:
                 raise ClusterUnreachable(f"the cluster did not answer within {TIMEOUT} seconds") from None
 

@@ -1,9 +1,11 @@
 """Releases on GitHub: https://docs.github.com/en/rest/releases/releases."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Final, cast, final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -14,6 +16,9 @@ TIMEOUT: Final = 30.0
 """Seconds that GitHub has for an answer."""
 
 _PAGE: Final = 100
+
+_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_ADDRESS: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @final
@@ -33,22 +38,23 @@ class GitHub:
         where another GitHub than github.com is.
 
         Raises:
-            WrongUse: the name is none, or there is no token.
+            WrongUse: the name or an address is none, or there is no token.
         """
         repository = environment.get("GITHUB_REPOSITORY", "")
         if not repository:
             return None
-        if len(list(filter(None, repository.split("/")))) != 2:
+        if not _REPOSITORY.fullmatch(repository):
             raise WrongUse(f"GITHUB_REPOSITORY is {repository!r}.", "It has to be OWNER/NAME.")
-        token = environment.get("GITHUB_TOKEN", "")
+        # An error would quote a token with a line end, which no header takes.
+        token = environment.get("GITHUB_TOKEN", "").strip()
         if not token:
             raise WrongUse(
                 f"Releases go to {repository} on GitHub, and GITHUB_TOKEN is not set.",
                 "Set it to a token that may write the repository's contents; unset GITHUB_REPOSITORY for tags alone.",
             )
-        api = environment.get("GITHUB_API_URL") or "https://api.github.com"
-        server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
-        return cls(repository=repository, token=token, api=api.rstrip("/"), server=server.rstrip("/"))
+        api = _address(environment, "GITHUB_API_URL", "https://api.github.com")
+        server = _address(environment, "GITHUB_SERVER_URL", "https://github.com")
+        return cls(repository=repository, token=token, api=api, server=server)
 
     def git_options(self) -> Sequence[str]:
         """Options by which Git signs in to this server, and to no other. The token stays in the environment, where
@@ -83,8 +89,9 @@ class GitHub:
         self._call("releases", {"tag_name": tag, "name": tag, "body": notes, "prerelease": beta})
 
     def _call(self, path: str, body: Mapping[str, object] | None = None) -> object:
+        address = f"{self.api}/repos/{self.repository}/{path}"
         request = Request(  # noqa: S310 - an address that whoever runs this chose
-            f"{self.api}/repos/{self.repository}/{path}",
+            address,
             data=None if body is None else json.dumps(body).encode(),
             headers={
                 "Accept": "application/vnd.github+json",
@@ -101,6 +108,13 @@ class GitHub:
             said = error.read(2000).decode(errors="replace")
             if error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                 way_out = f"Does GITHUB_TOKEN have the right to write the contents of {self.repository}? {way_out}"
-            raise Failed(f"GitHub refused ({error.code}) {request.full_url}: {said}", way_out) from None
-        except (URLError, TimeoutError, OSError, ValueError) as error:
+            raise Failed(f"GitHub refused ({error.code}) {address}: {said}", way_out) from None
+        except (URLError, HTTPException, OSError, ValueError) as error:
             raise Failed(f"GitHub did not answer at {self.api}: {error}", way_out) from None
+
+
+def _address(environment: Mapping[str, str], variable: str, usual: str) -> str:
+    address = (environment.get(variable) or usual).rstrip("/")
+    if not _ADDRESS.fullmatch(address):
+        raise WrongUse(f"{variable} is {address!r}.", f"It has to be an address such as {usual}.")
+    return address

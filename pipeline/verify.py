@@ -10,6 +10,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from pipeline import environments
+from pipeline.branches import setting
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed
@@ -95,10 +96,10 @@ def verify(target: Target, deadline: Deadline) -> Seen:
         environment=str(outputs["environment"]),
         branch=str(outputs["branch"]),
         version=str(outputs["commit"]),
-        colour=str(config["smallcase:colour"]).lower(),
+        colour=setting(target.stack, config, "colour").lower(),
         digest=str(outputs["image"]).rpartition("@")[2],
     )
-    url, replicas = str(outputs["url"]), int(str(config["smallcase:replicas"]))
+    url, replicas = str(outputs["url"]), int(setting(target.stack, config, "replicas"))
     return Seen(url=url, page=expected, pods=frozenset(watch(url, expected, replicas, deadline)))
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 from pathlib import Path
@@ -36,6 +37,24 @@ def test_what_is_shown_comes_in_whole_lines_and_what_is_read_is_not_shown(tmp_pa
     assert sorted(out.getvalue().splitlines()) == ["one line", "wrong"]
     command.run("up", deadline=Deadline.after(10))
     assert out.getvalue().count("one line") == 1
+
+
+class Full(io.StringIO):
+    """A disk with no room, as a stream."""
+
+    def write(self, s: str, /) -> int:
+        raise OSError(28, f"No space left on device for {s!r}")
+
+
+def test_what_nobody_takes_stops_no_command_and_no_interrupt(tmp_path: Path) -> None:
+    command, _ = fake(tmp_path, "echo Updating; echo done >done")
+    unheard = dataclasses.replace(command, out=Full())
+    assert unheard.run("up", deadline=Deadline.after(10), show=True).code == 0
+    assert (tmp_path / "done").exists()
+    fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
+    with pytest.raises(Failed, match="was interrupted"):
+        unheard.run("up", deadline=Deadline.after(0.5), show=True)
+    assert (tmp_path / "signals").read_text() == "2\n"
 
 
 def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path) -> None:
@@ -86,6 +105,16 @@ def test_the_lock_of_a_process_that_still_runs_here_is_left_alone(
     monkeypatch.setattr(pulumi.socket, "gethostname", lambda: "laptop")
     command, _ = fake(tmp_path, LOCKED.replace("pid 7", f"pid {os.getpid()}"))
     with pytest.raises(Locked):
+        command.run_locking("develop", "up", deadline=Deadline.after(0.5))
+    assert "cancel --stack develop --yes" not in calls(tmp_path)
+
+
+def test_a_lock_that_one_of_two_still_holds_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "POLL", 0.2)
+    monkeypatch.setattr(pulumi.socket, "gethostname", lambda: "laptop")
+    gone = LOCKED.splitlines()[2].replace("pid 7", f"pid {2**22 - 1}")
+    command, _ = fake(tmp_path, LOCKED.replace("pid 7", f"pid {os.getpid()}").replace("\nEND", f"\n{gone}\nEND"))
+    with pytest.raises(Locked, match=f"process {2**22 - 1}"):
         command.run_locking("develop", "up", deadline=Deadline.after(0.5))
     assert "cancel --stack develop --yes" not in calls(tmp_path)
 

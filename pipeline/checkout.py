@@ -97,6 +97,18 @@ class Checkout:
         """Commits, newest first, as `git rev-list` understands revisions and options."""
         return self.git("rev-list", *revisions).split()
 
+    def require_history(self) -> None:
+        """Let only a clone through that has every commit, so that what it does not find is nowhere.
+
+        Raises:
+            WrongUse: it is shallow.
+        """
+        if self.git("rev-parse", "--is-shallow-repository") == "true":
+            raise WrongUse(
+                "This clone is shallow: it lacks the history that has to be looked through.",
+                "Fetch it with `git fetch --unshallow`.",
+            )
+
     def changes(self) -> list[str]:
         """Files that differ from HEAD, and new ones that Git does not ignore."""
         status = self.git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")

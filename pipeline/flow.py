@@ -8,7 +8,7 @@ import os
 import re
 from typing import Final, TextIO
 
-from pipeline.checkout import Build, Change, Checkout, add_branch_argument, which
+from pipeline.checkout import Build, Change, Checkout, add_branch_argument, branch_name, which
 from pipeline.outcomes import Refused
 
 HELP: Final = "check that a pull request flows develop → staging → master and brings nothing from elsewhere"
@@ -30,7 +30,9 @@ _WORK: Final = re.compile(r"(feature|bugfix|devfix)[/-].+")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_branch_argument(parser)
-    parser.add_argument("--target", metavar="BRANCH", help="check as a pull request of --branch into this one")
+    parser.add_argument(
+        "--target", type=branch_name, metavar="BRANCH", help="check as a pull request of --branch into this one"
+    )
 
 
 def run(options: argparse.Namespace, out: TextIO) -> None:
@@ -38,12 +40,13 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
 
     Raises:
         Refused: a rule is against it, which the message quotes.
-        WrongUse: the clone lacks a branch that is compared with, or nobody says which branch it is.
+        WrongUse: the clone lacks a branch that is compared with or is shallow, or nobody says which branch it is.
     """
     checkout = Checkout.find()
     build = which(options.branch, os.environ, checkout)
     if options.target:
-        build = Build(branch=build.branch, change=Change(source=build.branch, target=options.target, fork=""))
+        change = Change(source=build.branch, target=options.target, fork=os.environ.get("CHANGE_FORK", ""))
+        build = Build(branch=build.branch, change=change)
     if not build.change:
         print(f"{build.branch} is no pull request: there is nothing to check.", file=out)
         return
@@ -77,10 +80,12 @@ def check_commits(change: Change, checkout: Checkout) -> None:
     """Whether HEAD brings only what may come this way.
 
     Raises:
-        Refused: it brings commits that never were on develop.
-        WrongUse: the clone lacks a branch.
+        Refused: it brings commits that never were on develop, or merges with content of their own.
+        WrongUse: the clone lacks a branch or its history.
     """
+    checkout.require_history()
     develop = checkout.origin("develop")
+    what = "it brings"
     if change.target == "develop":
         elsewhere = checkout.commits(checkout.origin("staging"), checkout.origin("master"), f"^{develop}")
         brought = set(checkout.commits("HEAD", f"^{develop}"))
@@ -90,10 +95,26 @@ def check_commits(change: Change, checkout: Checkout) -> None:
         # staging and master have merges of their own, one a pull request; every other commit was on develop before.
         foreign = checkout.commits("--no-merges", "HEAD", f"^{develop}")
         way_out = "Bring them to develop in a pull request of their own, then promote that."
+        if not foreign:
+            merges = checkout.commits("--merges", "HEAD", f"^{develop}", f"^{checkout.origin(change.target)}")
+            foreign = [merge for merge in merges if _adds(merge, checkout)]
+            what = "it brings merges with content of their own, or with conflicts solved otherwise than on develop:"
+            way_out = (
+                f"Bring that content to develop. Then take {change.source} back to before the first of them, and "
+                "promote develop again."
+            )
     if foreign:
         named = checkout.git("log", "--no-walk=unsorted", "--format=%h %s", *foreign[:5]).splitlines()
         more = [f"and {len(foreign) - 5} more"] if len(foreign) > 5 else []
-        raise _refused(change, DEVELOP_FIRST, way_out, f"it brings {'; '.join([*named, *more])}")
+        raise _refused(change, DEVELOP_FIRST, way_out, f"{what} {'; '.join([*named, *more])}")
+
+
+def _adds(merge: str, checkout: Checkout) -> bool:
+    """Whether a merge has content that is not from what it merges."""
+    made = checkout.run("merge-tree", "--write-tree", f"{merge}^1", f"{merge}^2")
+    # Where there was a conflict, or Git is older than 2.38 and cannot say, what was merged has to be all of it.
+    content = made.stdout.strip() if made.returncode == 0 else checkout.git("rev-parse", f"{merge}^2^{{tree}}")
+    return checkout.git("rev-parse", f"{merge}^{{tree}}") != content
 
 
 def _refused(change: Change, rule: str, way_out: str, why: str = "") -> Refused:

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     Raises:
         Refused: the tree is dirty, it is a pull request, or HEAD is not on the branch's line.
         Failed: origin or GitHub refuses.
-        WrongUse: no branch, no clone, no credential.
+        WrongUse: no branch, no clone or a shallow one, no credential.
     """
     checkout = Checkout.find()
     build = which(options.branch, os.environ, checkout)
@@ -79,6 +79,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         print(f"{build.branch} has no releases: there is nothing to do.", file=out)
         return
     checkout.require_clean("a release")
+    checkout.require_history()
     github = GitHub.configured(os.environ)
     origin = _Origin(checkout=checkout, options=github.git_options() if github else ())
     origin.fetch()

@@ -7,7 +7,7 @@ there. Nothing is done twice, so a run that was cut short is mended by the next.
 import argparse
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
@@ -29,6 +29,7 @@ TAGGER: Final = {
 }
 
 _TAG: Final = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-beta\.([1-9]\d*))?")
+_CLASHING: Final = re.compile(r"! \[rejected\] +(\S+) .*\(would clobber existing tag\)")
 _HEADING: Final = re.compile(r"^## +\[?([^\]\s]+)\]?.*$", re.MULTILINE)
 
 
@@ -85,10 +86,11 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     origin.fetch()
     line = own_line(checkout, build.branch)
     beta = BETA[build.branch]
-    made = tag_line(checkout, line, beta=beta, out=out)
-    tagged = _versions(checkout)
+    there = origin.tags()
+    made = tag_line(checkout, line, there, beta=beta, out=out)
+    tagged = _versions(checkout, there)
     on_line = [version for commit in line for version in tagged.get(commit, ()) if _is(version, beta=beta)]
-    origin.push(on_line, made)
+    origin.push([version for version in on_line if version.tag not in there], made)
     if not made:
         print(f"Every commit of {build.branch} has a release already.", file=out)
     if not github:
@@ -144,9 +146,11 @@ def sections(changelog: str) -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def tag_line(checkout: Checkout, line: Sequence[str], *, beta: bool, out: TextIO) -> list[Version]:
+def tag_line(
+    checkout: Checkout, line: Sequence[str], there: Collection[str], *, beta: bool, out: TextIO
+) -> list[Version]:
     """Tag, oldest first, what has no release of this kind yet."""
-    tagged = _versions(checkout)
+    tagged = _versions(checkout, there)
     existing = [version for versions in tagged.values() for version in versions]
     released = [commit for commit, versions in tagged.items() if any(_is(version, beta=beta) for version in versions)]
     made: list[Version] = []
@@ -176,12 +180,29 @@ class _Origin:
     options: Sequence[str]
 
     def fetch(self) -> None:
-        ran = self.checkout.run(*self.options, "fetch", "--quiet", "--tags", "origin")
+        # Not `--quiet`, which hides which tags are refused.
+        ran = self.checkout.run(*self.options, "fetch", "--tags", "origin")
+        clashing = _CLASHING.findall(ran.stderr)
+        if clashing:
+            raise Failed(
+                f"This clone's {', '.join(clashing)} is not what origin has under that name. Nothing was released.",
+                f"Give way to origin's: `git tag --delete {' '.join(clashing)}`, and run it again.",
+            )
         if ran.returncode != 0:
             raise Failed(
                 f"Origin's branches and tags could not be fetched: {ran.stderr.strip()}",
                 "Without them a version could be given twice. Mend that and run it again; nothing was released.",
             )
+
+    def tags(self) -> set[str]:
+        """The names of its tags."""
+        ran = self.checkout.run(*self.options, "ls-remote", "--tags", "--refs", "origin")
+        if ran.returncode != 0:
+            raise Failed(
+                f"Origin's tags could not be listed: {ran.stderr.strip()}",
+                "Mend that and run it again; nothing was released.",
+            )
+        return {row.partition("refs/tags/")[2] for row in ran.stdout.splitlines()}
 
     def push(self, versions: Sequence[Version], made: Sequence[Version]) -> None:
         """Push all tags or none; if none, those just made go too, so that the next run starts from what origin has."""
@@ -198,15 +219,18 @@ class _Origin:
             )
 
 
-def _versions(checkout: Checkout) -> Mapping[str, list[Version]]:
-    """The versions of each commit that has one."""
+def _versions(checkout: Checkout, there: Collection[str]) -> Mapping[str, list[Version]]:
+    """The versions of each commit that has one: those that are there on origin, and those made here by a run that was
+    cut short. Other tags of this clone are no releases."""
     found: dict[str, list[Version]] = {}
     # The first of the two is the tagged commit of an annotated tag, and empty for a tag that is only a name.
-    listed = checkout.git("for-each-ref", "--format=%(*objectname) %(objectname) %(refname:strip=2)", "refs/tags/v*")
+    listed = checkout.git(
+        "for-each-ref", "--format=%(*objectname) %(objectname) %(taggeremail:trim) %(refname:strip=2)", "refs/tags/v*"
+    )
     for row in listed.splitlines():
-        peeled, direct, tag = row.split(" ", 2)
+        peeled, direct, tagger, tag = row.split(" ", 3)
         version = Version.parse(tag)
-        if version:
+        if version and (tag in there or tagger == TAGGER["GIT_COMMITTER_EMAIL"]):
             found.setdefault(peeled or direct, []).append(version)
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.github import GitHub
-from pipeline.release import Version, next_version, sections, unreleased
+from pipeline.release import TAGGER, Version, next_version, sections, unreleased
 from tests.pipeline.fake_github import FakeGitHub
 from tests.pipeline.repository import Repository, RunVerb, git
 
@@ -237,12 +237,106 @@ def test_a_version_that_was_given_meanwhile_is_not_given_again(repository: Repos
     assert set(repository.tags()) == {"v0.1.0", "v0.1.1-beta.1"}
 
 
+def test_a_version_of_a_branch_that_is_gone_is_not_given_again(repository: Repository, run_verb: RunVerb) -> None:
+    clone = repository.check_out("master")
+    repository.branch("gone", "master")
+    repository.commit("old work", branch="gone")
+    git(repository.server, "tag", "--annotate", "--message=old", "v5.0.0", "gone")
+    git(repository.server, "checkout", "--quiet", "--force", "master")
+    git(repository.server, "branch", "-D", "gone")
+    assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
+    assert set(repository.tags()) == {"v5.0.0", "v5.0.1"}
+
+
+def test_origin_takes_all_versions_or_none(repository: Repository, run_verb: RunVerb) -> None:
+    repository.promote("first")
+    release(repository, run_verb, "master")
+    repository.promote("second")
+    repository.promote("third")
+    hook = repository.server / ".git" / "hooks" / "update"
+    hook.parent.mkdir()
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/tags/v0.1.2 ]\n')
+    hook.chmod(0o755)
+    assert run_verb(repository.check_out("master"), "release", BRANCH_NAME="master").code == 1
+    assert set(repository.tags()) == {"v0.1.0"}
+
+
+def test_a_shallow_clone_releases_nothing_and_is_told_to_fetch_its_history(
+    repository: Repository, run_verb: RunVerb
+) -> None:
+    repository.promote("first")
+    release(repository, run_verb, "master")
+    expected = {"v0.1.0", "v0.1.1", "v0.1.2"}
+    for work in ("second", "third"):
+        repository.promote(work)
+    clone = repository.server.parent / "shallow"
+    arguments = ("--quiet", "--depth=1", "--no-single-branch", "--branch=master", f"file://{repository.server}")
+    git(repository.server.parent, "clone", *arguments, str(clone))
+    ran = run_verb(clone, "release", BRANCH_NAME="master")
+    assert ran.code == 2
+    assert "This clone is shallow" in ran.stderr
+    assert "git fetch --unshallow" in ran.stderr
+    assert set(repository.tags()) == {"v0.1.0"}
+    git(clone, "fetch", "--quiet", "--unshallow")
+    assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
+    assert set(repository.tags()) == expected
+
+
+def test_a_tag_that_is_another_one_on_origin_is_named_with_the_way_out(
+    repository: Repository, run_verb: RunVerb
+) -> None:
+    clone = repository.check_out("master")
+    for place in (clone, repository.server):
+        git(place, "tag", "--annotate", f"--message=of {place}", "v1.0.0", "HEAD")
+    ran = run_verb(clone, "release", BRANCH_NAME="master")
+    assert ran.code == 1
+    assert "This clone's v1.0.0 is not what origin has" in ran.stderr
+    assert "`git tag --delete v1.0.0`" in ran.stderr
+    git(clone, "tag", "--delete", "v1.0.0")
+    assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
+
+
+def test_an_origin_out_of_reach_is_a_failure_with_the_reason(repository: Repository, run_verb: RunVerb) -> None:
+    clone = repository.check_out("master")
+    git(clone, "remote", "set-url", "origin", str(repository.server.parent / "nowhere"))
+    ran = run_verb(clone, "release", BRANCH_NAME="master")
+    assert ran.code == 1
+    assert "could not be fetched" in ran.stderr
+    assert "nowhere" in ran.stderr
+
+
+def test_a_version_that_somebody_tagged_in_the_clone_is_no_release_and_stays_there(
+    repository: Repository, run_verb: RunVerb
+) -> None:
+    _, merge = repository.promote("work")
+    clone = repository.check_out("master")
+    git(clone, "tag", "--annotate", "--message=mine", "v9.9.9")
+    assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
+    assert repository.tags() == {"v0.1.0": merge}
+
+
+def test_a_version_that_a_run_made_and_did_not_push_is_pushed_by_the_next(
+    repository: Repository, run_verb: RunVerb
+) -> None:
+    _, merge = repository.promote("work")
+    clone = repository.check_out("master")
+    made = ("-c", f"user.name={TAGGER['GIT_COMMITTER_NAME']}", "-c", f"user.email={TAGGER['GIT_COMMITTER_EMAIL']}")
+    subprocess.run(
+        ["git", *made, "tag", "--annotate", "--message=cut short", "v0.1.0"], cwd=clone, check=True, timeout=30
+    )
+    assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
+    assert repository.tags() == {"v0.1.0": merge}
+
+
 def test_git_signs_in_to_github_alone_with_the_token_from_the_environment(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     github = GitHub.configured({"GITHUB_REPOSITORY": "someone/smallcase", "GITHUB_TOKEN": "a-token"})
     assert github
     options = github.git_options()
     assert not any("a-token" in option for option in options)
+    # A machine may have a sign-in of its own, which is not ours to use.
+    helper = "!f() { echo username=machine; echo password=machine; }; f"
+    git(tmp_path, "config", "credential.helper", helper)
     answers: dict[str, str] = {}
     for host in ("github.com", "example.org"):
         answers[host] = _credential(tmp_path, host, options)

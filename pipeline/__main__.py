@@ -18,7 +18,7 @@ exit codes:
   3    a rule refuses it, and is quoted
   4    drift
   5    somebody else held the stack's lock until the deadline
-  130  interrupted; the previous version serves
+  130  interrupted; the previous version served when last seen, and a rollout that has begun may still finish
 """
 
 

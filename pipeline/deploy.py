@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final, TextIO
 
+from infra.labels import APPLICATION
 from pipeline import environments
 from pipeline.checkout import in_ci
 from pipeline.cluster import Cluster, ClusterUnreachable
@@ -13,11 +14,16 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed, Refused, Stopped
 from pipeline.plan import ONLY_WHAT_WAS_SHOWN, Plan
-from pipeline.pulumi import explain
+from pipeline.pulumi import Answer, explain
 
 HELP: Final = "build the image, push it and replace the pods, exactly as a plan says; what ran before serves until then"
 
 _NOT_PLANNED: Final = re.compile(r"violates plan|not allowed by the plan")
+_ROLLOUT: Final = re.compile(r"kubernetes:apps/v1:Deployment \S+ (creat|updat|replac)")
+_NO_PROGRESS: Final = "ProgressDeadlineExceeded"
+"""What Kubernetes says of a Deployment whose new pods do not get ready in time: the old ones stay."""
+
+_SERVES: Final = "The previous version serves."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +36,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     """Deploy the branch's commit.
 
     Raises:
-        Failed: the image, the pods or a provider failed, or the deadline passed; the previous version serves.
+        Failed: the image, the pods or a provider failed, or the deadline passed; it says which version serves.
         Locked: somebody else held the stack's lock until the deadline.
         Refused: a rule is against it, which the message quotes.
         WrongUse: the plan is missing, or see `environments.find`.
@@ -48,7 +54,7 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
     """Do what the plan says, and nothing else.
 
     Raises:
-        Failed: the image, the pods or a provider failed, or the deadline passed; the previous version serves.
+        Failed: the image, the pods or a provider failed, or the deadline passed; it says which version serves.
         Locked: somebody else held the stack's lock until the deadline.
         Refused: a rule is against it, which the message quotes.
         WrongUse: the plan, a program, a credential or the stack is missing.
@@ -65,9 +71,12 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
             deadline=deadline,
         )
     except Failed as failed:
-        raise Failed(f"{failed.message}\n{_troubles(target)}", failed.way_out) from None
+        raise Failed(f"{failed.message}\n{_troubles(target)}\n{_may_finish(target)}", failed.way_out) from None
+    except KeyboardInterrupt:
+        print(_may_finish(target), file=target.pulumi.out, flush=True)
+        raise
     if answer.code != 0:
-        raise _failure(explain(answer, f"The deployment of {target.stack}"), target)
+        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target)
 
 
 def _require_allowed(target: Target) -> None:
@@ -86,17 +95,27 @@ def _require_allowed(target: Target) -> None:
         target.checkout.require_clean("a deployment")
 
 
-def _failure(explained: Stopped, target: Target) -> Stopped:
+def _failure(explained: Stopped, answer: Answer, target: Target) -> Stopped:
     if not isinstance(explained, Failed):
         return explained
+    ended = not _ROLLOUT.search(answer.said) or _NO_PROGRESS in answer.said
+    serves = _SERVES if ended else _may_finish(target)
     if _NOT_PLANNED.search(explained.message):
         return Failed(
-            f"{explained.message}\nThe previous version serves.",
+            f"{explained.message}\n{serves}",
             "Something changed since the plan was made. Run the build again, which makes a new one.",
         )
     return Failed(
         f"{explained.message}\n{_troubles(target)}",
-        "The previous version serves. Mend it and push again: the next run goes on from what was recorded.",
+        f"{serves} Mend it and push again: the next run goes on from what was recorded.",
+    )
+
+
+def _may_finish(target: Target) -> str:
+    """What can be said where Pulumi no longer waits for the pods: Kubernetes goes on with what it was told."""
+    return (
+        "The previous version served when last seen; the rollout may still finish: "
+        f"`kubectl rollout status deployment/{APPLICATION} --namespace {target.namespace}`."
     )
 
 

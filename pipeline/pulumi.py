@@ -210,7 +210,7 @@ class Pulumi:
                 if self.stopped.is_set():
                     raise KeyboardInterrupt
                 raise Failed(
-                    f"{what} did not end within {deadline} and was interrupted; the previous version serves.",
+                    f"{what} did not end within {deadline} and was interrupted.",
                     "What it had begun is recorded: the next run goes on from there.",
                 )
             return Answer(code=code, stdout=process.stdout, stderr=process.stderr)
@@ -272,8 +272,8 @@ class Pulumi:
         if process.wait(PATIENCE, follow) is None:
             process.signal(signal.SIGKILL)
             raise Failed(
-                f"{what} did not end within {duration_text(PATIENCE)} of an interrupt and was killed; the previous "
-                "version serves. The stack is still locked.",
+                f"{what} did not end within {duration_text(PATIENCE)} of an interrupt and was killed. "
+                "The stack is still locked.",
                 "The next run on this machine takes the lock away and goes on; elsewhere, `pulumi cancel` does.",
             )
 

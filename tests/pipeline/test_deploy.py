@@ -28,6 +28,11 @@ EVENT = {
     "lastTimestamp": "2026-01-02T03:05:00Z",
 }
 
+MAY_FINISH = (
+    "The previous version served when last seen; the rollout may still finish: "
+    "`kubectl rollout status deployment/smallcase --namespace smallcase-develop`."
+)
+
 
 def planned_change(live: Live) -> None:
     live.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
@@ -196,6 +201,17 @@ def test_a_cluster_that_does_not_answer_hides_nothing_of_what_failed(live: Live)
     assert ran.code == 1
     assert "the image does not build" in ran.stderr
     assert "The pods could not be asked: The connection to the server was refused" in ran.stderr
+    assert "The previous version serves." in ran.stderr, "it never came to the pods"
+    assert MAY_FINISH not in ran.stderr
+
+
+def test_a_rollout_of_which_nothing_is_known_any_more_is_not_said_to_have_ended(live: Live) -> None:
+    planned_change(live)
+    live.cloud.faults.order(Fault(type=DEPLOYMENT, operation="update", message="connection reset by peer"))
+    ran = live.deploy()
+    assert ran.code == 1
+    assert MAY_FINISH in ran.stderr
+    assert "The previous version serves." not in ran.stderr
 
 
 @pytest.mark.trap("T55")
@@ -205,6 +221,8 @@ def test_a_deployment_that_hangs_is_interrupted_once_and_leaves_no_lock(small: L
     ran = small.deploy("--deadline", "3s")
     assert ran.code == 1
     assert "did not end within 3 s and was interrupted" in ran.stderr
+    assert MAY_FINISH in ran.stderr
+    assert "previous version serves" not in ran.stderr
     assert ran.stdout.count("received; cancelling") == 1
     assert "received; terminating" not in ran.stdout
     assert small.locks() == []
@@ -221,6 +239,7 @@ def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(small:
     assert said.count("received; cancelling") == 1
     assert "received; terminating" not in said
     assert "Traceback" not in wrong
+    assert MAY_FINISH in said
     assert small.locks() == []
     small.plan()
     ran = small.deploy()

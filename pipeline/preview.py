@@ -30,6 +30,11 @@ UNKNOWN: Final = (
     "admission rules refuse or add may not show here."
 )
 
+BEHIND: Final = (
+    "> [!NOTE]\n> This pull request lacks {number} commits of {target}: what they changed shows here as if it were "
+    "undone. Merge {target} into it to see what the merge would change."
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     with under_way(f"previewing {target.stack}"):
         found = preview(target, deadline, plan)
-    report.write(summary(target, found, note=_note(target)), out)
+    report.write(summary(target, found, note="\n\n".join(filter(None, (_behind(target), _note(target))))), out)
 
 
 def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Changes:
@@ -93,6 +98,17 @@ def summary(target: Target, found: Changes, *, note: str) -> str:
 
 def _because(change: changes.Change) -> str:
     return f", because of {', '.join(change.properties)}" if change.operation == "replace" and change.properties else ""
+
+
+def _behind(target: Target) -> str:
+    """What to know of a pull request whose target has moved on; nothing where this clone does not have the target."""
+    if not target.build.change:
+        return ""
+    revisions = f"HEAD..refs/remotes/origin/{target.build.change.target}"
+    # A merge brings what its commits bring, and those of a promotion never come back.
+    counted = target.checkout.run("rev-list", "--count", "--no-merges", revisions)
+    number = counted.stdout.strip() if counted.returncode == 0 else "0"
+    return "" if number == "0" else BEHIND.format(number=number, target=target.build.change.target)
 
 
 def _note(target: Target) -> str:

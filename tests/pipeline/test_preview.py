@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import changes
-from pipeline.preview import CLIENT_SIDE, UNKNOWN
+from pipeline.preview import BEHIND, CLIENT_SIDE, UNKNOWN
 from pipeline.pulumi import Answer
 from tests.pipeline.live import LAST, SMALL, Live, git
 
@@ -41,6 +41,24 @@ def test_a_pull_request_previews_the_stack_of_its_target(live: Live) -> None:
     ran = live.verb("preview", CHANGE_ID="7", CHANGE_BRANCH="feature/x", CHANGE_TARGET="develop", BRANCH_NAME="PR-7")
     assert ran.code == 0, ran.stderr
     assert "`develop` (branch develop)" in live.report("preview.md")
+
+
+def test_it_is_noted_how_many_commits_of_its_target_a_pull_request_lacks(small: Live) -> None:
+    jenkins = {"CHANGE_ID": "7", "CHANGE_BRANCH": "feature/x", "CHANGE_TARGET": "develop", "BRANCH_NAME": "PR-7"}
+    base = git(small.checkout, "rev-parse", "HEAD")
+    newer = small.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-new")
+    merge = git(small.checkout, "commit-tree", "-p", newer, "-p", base, "-m", "merge", f"{newer}^{{tree}}")
+    git(small.checkout, "update-ref", "refs/remotes/origin/develop", merge)
+    try:
+        assert small.verb("preview", **jenkins).code == 0
+        assert "lacks" not in small.report("preview.md"), "a merge alone brings nothing"
+        git(small.checkout, "reset", "--quiet", "--hard", base)
+        assert small.verb("preview", **jenkins).code == 0
+        assert BEHIND.format(number=1, target="develop") in small.report("preview.md")
+        assert small.verb("preview").code == 0
+        assert "lacks" not in small.report("preview.md"), "a push is what it is"
+    finally:
+        git(small.checkout, "update-ref", "-d", "refs/remotes/origin/develop")
 
 
 @pytest.mark.trap("T56")

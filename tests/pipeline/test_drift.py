@@ -24,6 +24,22 @@ def test_what_somebody_deleted_or_changed_by_hand_is_drift_with_a_table(live: Li
     assert not live.cloud.of(DEPLOYMENT), "drift changes nothing"
 
 
+@pytest.mark.trap("T57")
+def test_drift_is_looked_for_by_a_preview_with_the_credentials_that_the_program_gives_its_providers_now(
+    live: Live,
+) -> None:
+    """Without `--run-program` the engine asks with those of the last deployment, from the state."""
+    wrapper, calls = live.directory / "programs" / "pulumi", live.directory / "calls"
+    path = live.harness.environment["PATH"]
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{calls}"\nexec env PATH="{path}" pulumi "$@"\n')
+    wrapper.chmod(0o755)
+    ran = live.verb("drift")
+    assert ran.code == 0, ran.stderr
+    (compared,) = (line.split() for line in calls.read_text().splitlines() if not line.startswith("stack output"))
+    assert compared[0] == "preview"
+    assert {"--refresh", "--run-program"} <= set(compared)
+
+
 def deployed_as_it_is(live: Live) -> None:
     """An image that exists already is deployed, so that the work tree's own place makes no difference."""
     commit = git(live.checkout, "rev-parse", "--short=12", "HEAD")

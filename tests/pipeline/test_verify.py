@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import threading
@@ -97,6 +98,23 @@ def test_a_page_that_shows_something_else_is_named(wrong: dict[str, str], named:
 
 def test_an_old_pod_among_new_ones_is_not_passed_over() -> None:
     assert "its digest is" in why_not([*pods("a", "b"), *pods("old", image="x@sha256:old")], replicas=3)
+
+
+def test_pods_count_only_one_after_the_other_with_no_old_one_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = dataclasses.replace(EXPECTED, digest="sha256:old")
+    turns = itertools.cycle([(EXPECTED, "a"), (old, "old"), (EXPECTED, "b"), (old, "old")])
+
+    def look(_url: str) -> tuple[Page, str]:
+        return next(turns)
+
+    def unsaid(_url: str, _expected: Page) -> list[str]:
+        return []
+
+    monkeypatch.setattr(verify, "PAUSE", 0.01)
+    monkeypatch.setattr(verify, "look", look)
+    monkeypatch.setattr(verify, "unsaid", unsaid)
+    with pytest.raises(Failed, match="its digest is 'sha256:old'"):
+        watch("http://page", EXPECTED, 2, Deadline.after(0.3))
 
 
 def test_a_page_for_people_that_does_not_name_its_branch_is_wrong() -> None:

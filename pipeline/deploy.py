@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -73,7 +74,8 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
     except Failed as failed:
         raise Failed(f"{failed.message}\n{_troubles(target)}\n{_may_finish(target)}", failed.way_out) from None
     except KeyboardInterrupt:
-        print(_may_finish(target), file=target.pulumi.out, flush=True)
+        with suppress(OSError):  # An interrupt is one even where nobody reads on.
+            print(_may_finish(target), file=target.pulumi.out, flush=True)
         raise
     if answer.code != 0:
         raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target)

@@ -60,6 +60,16 @@ def pulumi_of(live: Live) -> int:
     return int(json.loads(lock.read_text())["pid"])
 
 
+def pending(small: Live) -> list[str]:
+    """The types of what the state says is under way; nothing while it is being written."""
+    (state,) = (small.directory / "state").glob(".pulumi/stacks/**/develop.json")
+    try:
+        latest = json.loads(state.read_text())["checkpoint"]["latest"]
+    except ValueError:
+        return []
+    return [str(one["resource"]["type"]) for one in latest.get("pending_operations") or ()]
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -277,6 +287,7 @@ def test_an_interrupt_before_pulumi_listens_is_not_lost(small: Live) -> None:
 @pytest.mark.trap("T55")
 def test_the_lock_of_a_killed_pulumi_is_taken_away_and_the_next_run_does_the_rest(small: Live) -> None:
     running = under_way(small)
+    wait_until(lambda: pending(small) == [LAST])
     os.kill(pulumi_of(small), signal.SIGKILL)
     _, wrong = running.communicate(timeout=60)
     assert running.returncode == 1, wrong

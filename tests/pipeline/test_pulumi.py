@@ -60,7 +60,7 @@ def test_what_nobody_takes_stops_no_command_and_no_interrupt(tmp_path: Path) -> 
 def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path) -> None:
     # Not a shell, which cannot listen for what it was started to ignore; the CLI can.
     command, out = fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
-    with pytest.raises(Failed, match=r"did not end within 1 s and was interrupted\.$"):
+    with pytest.raises(Failed, match=r"did not end within 1 s and was interrupted\.\n"):
         command.run("up", deadline=Deadline.after(1), show=True)
     assert (tmp_path / "signals").read_text() == "2\n"
     assert out.getvalue().endswith("ended in order\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from operations import add_ons, cost, host_image, quotas, state
-from pipeline.branches import Config, configurations, platform_of, stack_file, stacks
+from pipeline.branches import Config, configurations, platform_of, setting, stack_file, stacks
 from pipeline.outcomes import Stopped, WrongUse
 from pipeline.pulumi import Pulumi
 
@@ -68,11 +68,16 @@ def _run(given: argparse.Namespace) -> None:
 
 def _zones(stack: str, configured: Mapping[str, Config]) -> int:
     """Over how many zones the platform that a stack runs on reaches."""
+    platform = platform_of(stack, _declared(stack, configured))
+    return int(setting(platform, _declared(platform, configured), "zones"))
+
+
+def _declared(stack: str, configured: Mapping[str, Config]) -> Config:
     if stack not in configured:
         raise WrongUse(
             f"There is no {stack_file(stack)}.", "Write one, or name the others: `python -m operations cost STACK…`."
         )
-    return int(str(configured[platform_of(stack, configured[stack])]["smallcase:zones"]))
+    return configured[stack]
 
 
 if __name__ == "__main__":

@@ -62,15 +62,19 @@ def check(quotas: Quotas, region: str) -> list[str]:
 
 def _value(quotas: Quotas, quota: Quota) -> float:
     try:
-        try:
-            answer = quotas.get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NoSuchResourceException":
-                raise
-            answer = quotas.get_aws_default_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
+        answer = _answer(quotas, quota)
     except (ClientError, BotoCoreError) as error:
         raise Failed(f"AWS does not say what the quota is of {quota.name}: {error}.") from None
     return cast("Mapping[str, Mapping[str, float]]", answer)["Quota"]["Value"]
+
+
+def _answer(quotas: Quotas, quota: Quota) -> Mapping[str, object]:
+    try:
+        return quotas.get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchResourceException":
+            raise
+        return quotas.get_aws_default_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
 
 
 def _too_small(quota: Quota, value: float, region: str) -> str:

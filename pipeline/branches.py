@@ -41,6 +41,15 @@ def read(path: Path) -> dict[str, object]:
     return found
 
 
+def config_in(path: Path) -> Config:
+    """What a stack's file or `Pulumi.yaml` says below `config:`.
+
+    Raises:
+        WrongUse: see `read`.
+    """
+    return cast("Config", read(path).get("config") or {})
+
+
 def stacks(directory: Path) -> dict[str, Config]:
     """The stacks that a directory declares, with their values: owners of a platform alone first, then in order of
     promotion, development before staging before production, as their branches flow.
@@ -49,7 +58,7 @@ def stacks(directory: Path) -> dict[str, Config]:
         WrongUse: a file cannot be read.
     """
     found = {
-        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): cast("Config", read(path).get("config") or {})
+        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): config_in(path)
         for path in sorted(directory.glob("Pulumi.*.yaml"))
     }
     order = ("", *FLOW)
@@ -67,7 +76,7 @@ def configurations(directory: Path) -> dict[str, Config]:
     Raises:
         WrongUse: a file cannot be read.
     """
-    declared = cast("Config", read(directory / "Pulumi.yaml").get("config") or {})
+    declared = config_in(directory / "Pulumi.yaml")
     defaults = {key: _default(value) for key, value in declared.items()}
     return {stack: {**defaults, **config} for stack, config in stacks(directory).items()}
 

@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TextIO, cast
+from typing import Final, TextIO
 
 import yaml
 
 from pipeline import changes, environments
-from pipeline.branches import read, stack_file
+from pipeline.branches import config_in, read, stack_file
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
@@ -98,10 +98,6 @@ def _adopt(tree: Path, target: Target) -> None:
     if project == root:
         return
     name = stack_file(target.stack)
-    theirs, now, then = (read(directory / name) for directory in (project, root, tree))
-    added = {key: value for key, value in _config(theirs).items() if _config(now).get(key) != value}
-    (tree / name).write_text(yaml.safe_dump({**theirs, "config": {**_config(then), **added}}))
-
-
-def _config(stack: dict[str, object]) -> dict[str, object]:
-    return cast("dict[str, object]", stack.get("config") or {})
+    theirs, now, then = (config_in(directory / name) for directory in (project, root, tree))
+    added = {key: value for key, value in theirs.items() if now.get(key) != value}
+    (tree / name).write_text(yaml.safe_dump({**read(project / name), "config": {**then, **added}}))

@@ -67,7 +67,7 @@ class FrontDoor(pulumi.ComponentResource):
             security_groups=[firewall.id],
             drop_invalid_header_fields=True,
             # Refused while the VPC has no internet gateway, which cannot be taken away under it either.
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[args.network])),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network]),
         )
         group = aws.lb.TargetGroup(
             "front-door",

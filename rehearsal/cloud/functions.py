@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from rehearsal.cloud.properties import Properties, Value, objects_at, text_at, texts_at
 from rehearsal.cloud.refusal import ApiError, CloudError
@@ -96,7 +96,7 @@ def _partition(cloud: "Cloud", arguments: Properties) -> Properties:
 
 def _availability_zones(cloud: "Cloud", arguments: Properties) -> Properties:
     region = cloud.settings.region
-    excluded = cast("list[str]", arguments.get("excludeZoneIds") or [])
+    excluded = texts_at(arguments, "excludeZoneIds")
     zones = {letter: zone for letter, zone in ZONES.items() if zone not in excluded}
     return {
         "id": region,

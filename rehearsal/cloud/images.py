@@ -49,9 +49,9 @@ def tags(inputs: Properties) -> list[str]:
 
 
 def outputs(inputs: Properties, directory: Path) -> Properties:
-    image = digest(inputs, directory)
+    image, names = digest(inputs, directory), tags(inputs)
     pushed = bool(inputs.get("push") or inputs.get("exports") or inputs.get("sources"))
-    ref = f"{tags(inputs)[0]}@{image}" if tags(inputs) and pushed else image
+    ref = f"{names[0]}@{image}" if names and pushed else image
     return {**inputs, "contextHash": context_hash(inputs, directory), "digest": image, "ref": ref}
 
 

@@ -17,6 +17,7 @@ from rehearsal.cloud.account import Cloud
 from rehearsal.cloud.eks_component import TYPE as EKS_CLUSTER
 from rehearsal.cloud.eks_component import Child, ClusterComponent, Construction
 from rehearsal.cloud.properties import RESOURCE_REFERENCE, SIGNATURE, Properties, Value, without_signatures
+from rehearsal.cloud.resource import Resource as CloudResource
 
 STACK_REFERENCE: Final = "pulumi:pulumi:StackReference"
 READ_STACK_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
@@ -111,8 +112,7 @@ class CloudMocks(Mocks):
         if args.resource_id:
             read = self.cloud.read(args.typ, args.resource_id)
             return args.resource_id, read.outputs if read else inputs
-        checked = self.cloud.check(args.typ, args.name, inputs, seed=_seed(self._stack, args.typ, args.name))
-        made = self.cloud.create(args.typ, args.name, checked)
+        made = _create(self.cloud, self._stack, args.typ, args.name, inputs)
         return made.id, made.outputs
 
     def _cluster(self, name: str, inputs: Properties) -> Properties:
@@ -137,17 +137,16 @@ class _AccountMonitor:
         urn = f"urn:pulumi:stack::project::{type}::{name}"
         if not custom:
             return Child(urn=urn, id="", outputs=inputs)
-        checked = self._cloud.check(type, name, inputs, seed=_seed(self._stack, type, name))
-        made = self._cloud.create(type, name, checked)
+        made = _create(self._cloud, self._stack, type, name, inputs)
         return Child(urn=urn, id=made.id, outputs=made.outputs)
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         pass
 
 
-def _seed(stack: str, type: str, name: str) -> bytes:
-    """What a physical name's random part is made of: the engine's differs from stack to stack."""
-    return f"{stack}/{type}/{name}".encode()
+def _create(cloud: Cloud, stack: str, type: str, name: str, inputs: Properties) -> CloudResource:
+    """As the engine does it, whose random part of a physical name differs from stack to stack."""
+    return cloud.create(type, name, cloud.check(type, name, inputs, seed=f"{stack}/{type}/{name}".encode()))
 
 
 def _plain(value: "Value | Resource") -> Value:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from infra.settings import PURPOSES
+from pipeline.cluster import Cluster
 from rehearsal import rehearse
 from rehearsal.node.files import node_files
 from rehearsal.node.namespace import read_process
@@ -260,10 +261,7 @@ def test_whoever_deploys_changes_environments_and_nothing_else(
     rehearsal: Rehearsal, tmp_path: Path, asked: str, refusal: str
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    platform = cast(
-        "dict[str, str]", rehearsal.pulumi(rehearse.project_directory()).outputs("platform").get("platform")
-    )
-    kubeconfig.write_text(platform["kubeconfig"])
+    kubeconfig.write_text(Cluster.on(rehearsal.pulumi(rehearse.project_directory()), "platform", "").kubeconfig)
     dry = [] if asked.startswith("get") else ["--dry-run=server"]
     ran = rehearsal.shell("env", "AWS_PROFILE=deploy", "kubectl", f"--kubeconfig={kubeconfig}", *asked.split(), *dry)
     assert (ran.returncode == 0) == (not refusal), ran.stdout + ran.stderr

@@ -16,14 +16,6 @@ from operations.add_ons import PINNED, Catalogue, check
 from pipeline.outcomes import Failed
 from tests.graph import EKS_CLUSTER, platform
 
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client signs its calls, though none of these leaves the machine."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-
-
 PINS = [pin for _, pin in PINNED.values()]
 
 

@@ -16,10 +16,8 @@ from tests.operations.test_cost import ENVIRONMENTS, resources
 VCPUS = {"t3.medium": 2}
 
 
-def service_quotas(monkeypatch: pytest.MonkeyPatch, *values: float | None, refusal: str = "") -> Quotas:
+def service_quotas(*values: float | None, refusal: str = "") -> Quotas:
     """A client that answers with these values, None for a quota that has only AWS's default, which is 100."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     client = cast("BaseClient", boto3.client("service-quotas", "us-east-1"))  # pyright: ignore[reportUnknownMemberType]
     stubber = Stubber(client)
     for quota, value in zip(NEEDED, values, strict=False):
@@ -35,8 +33,8 @@ def service_quotas(monkeypatch: pytest.MonkeyPatch, *values: float | None, refus
     return cast("Quotas", client)
 
 
-def test_quotas_that_are_large_enough_are_said_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = check(service_quotas(monkeypatch, 6, 5, None), "us-east-1")
+def test_quotas_that_are_large_enough_are_said_line_by_line() -> None:
+    said = check(service_quotas(6, 5, None), "us-east-1")
     assert said == [
         "vCPUs of on-demand standard instances: 6, of which this takes 6",
         "Elastic IPs: 5, of which this takes 2",
@@ -44,19 +42,17 @@ def test_quotas_that_are_large_enough_are_said_line_by_line(monkeypatch: pytest.
     ]
 
 
-def test_a_quota_that_is_too_small_is_named_with_the_command_that_asks_for_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_quota_that_is_too_small_is_named_with_the_command_that_asks_for_more() -> None:
     with pytest.raises(Failed) as refused:
-        check(service_quotas(monkeypatch, 5, 5, 6), "eu-west-1")
+        check(service_quotas(5, 5, 6), "eu-west-1")
     assert "standard instances: 5, and this takes 6" in refused.value.message
     assert "--service-code ec2 --quota-code L-1216C47A --desired-value 12 --region eu-west-1" in refused.value.message
     assert "\n" not in refused.value.message
 
 
-def test_a_refusal_of_aws_is_told_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_aws_is_told_without_a_trace() -> None:
     with pytest.raises(Failed, match="AccessDeniedException"):
-        check(service_quotas(monkeypatch, refusal="AccessDeniedException"), "us-east-1")
+        check(service_quotas(refusal="AccessDeniedException"), "us-east-1")
 
 
 def test_what_is_asked_for_is_what_the_committed_stacks_take() -> None:

@@ -7,6 +7,7 @@ import base64
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from rehearsal.cloud.properties import Properties, object_at, objects_at, text_at
@@ -50,19 +51,11 @@ ID: Final = re.compile(r"(vpc|subnet|igw|nat|rtb|eipalloc|eni|vol|i|sg)-[0-9a-f]
 NOT_FOUND: Final[Mapping[str, tuple[str, str, str]]] = {
     "vpc": (VPC, "InvalidVpcID.NotFound", "The vpc ID '{id}' does not exist"),
     "subnet": (SUBNET, "InvalidSubnetID.NotFound", "The subnet ID '{id}' does not exist"),
-    "igw": (
-        INTERNET_GATEWAY,
-        "InvalidInternetGatewayID.NotFound",
-        "The internetGateway ID '{id}' does not exist",
-    ),
+    "igw": (INTERNET_GATEWAY, "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{id}' does not exist"),
     "nat": (_NAT, "NatGatewayNotFound", "The Nat Gateway {id} was not found"),
     "rtb": (_TABLE, "InvalidRouteTableID.NotFound", "The routeTable ID '{id}' does not exist"),
     "eipalloc": (_ADDRESS, "InvalidAllocationID.NotFound", "The allocation ID '{id}' does not exist"),
-    "eni": (
-        _INTERFACE,
-        "InvalidNetworkInterfaceID.NotFound",
-        "The networkInterface ID '{id}' does not exist",
-    ),
+    "eni": (_INTERFACE, "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{id}' does not exist"),
     "vol": (_VOLUME, "InvalidVolume.NotFound", "The volume '{id}' does not exist."),
     "i": (_INSTANCE, "InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist"),
     "sg": (_GROUP, "InvalidGroup.NotFound", "The security group '{id}' does not exist"),
@@ -71,25 +64,23 @@ NOT_FOUND: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def _network(cidr: str, code: str, operation: str) -> ipaddress.IPv4Network:
-    try:
-        return ipaddress.IPv4Network(cidr)
-    except ValueError as error:
-        raise ApiError("EC2", operation, code, f"The CIDR '{cidr}' is invalid.") from error
+    """The range, which is between /16 and /28 (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html)."""
+    with suppress(ValueError):
+        network = ipaddress.IPv4Network(cidr)
+        if 16 <= network.prefixlen <= 28:
+            return network
+    raise ApiError("EC2", operation, code, f"The CIDR '{cidr}' is invalid.")
 
 
 def _check_vpc(cloud: "Cloud", inputs: Properties) -> None:
-    cidr = text_at(inputs, "cidrBlock")
-    # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html: between /16 and /28.
-    if not 16 <= _network(cidr, "InvalidVpc.Range", "CreateVpc").prefixlen <= 28:
-        raise ApiError("EC2", "CreateVpc", "InvalidVpc.Range", f"The CIDR '{cidr}' is invalid.")
+    _network(text_at(inputs, "cidrBlock"), "InvalidVpc.Range", "CreateVpc")
 
 
 def _check_subnet(cloud: "Cloud", inputs: Properties) -> None:
     cidr, vpc_id = text_at(inputs, "cidrBlock"), text_at(inputs, "vpcId")
     network = _network(cidr, "InvalidSubnet.Range", "CreateSubnet")
     vpc = cloud.find(VPC, vpc_id)
-    outside = vpc is not None and not network.subnet_of(ipaddress.IPv4Network(vpc.text("cidrBlock")))
-    if outside or not 16 <= network.prefixlen <= 28:
+    if vpc is not None and not network.subnet_of(ipaddress.IPv4Network(vpc.text("cidrBlock"))):
         raise ApiError("EC2", "CreateSubnet", "InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
     for other in cloud.of(SUBNET):
         if other.text("vpcId") == vpc_id and network.overlaps(ipaddress.IPv4Network(other.text("cidrBlock"))):

@@ -84,7 +84,7 @@ def require_owners(repository: GitHub, root: Path) -> None:
         SettingsError: a review is demanded, and nobody owns the code.
     """
     path = root / OWNERS
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     named = any("@" in line.partition("#")[0] for line in lines)
     if repository.approvals > 0 and not named:
         raise SettingsError(

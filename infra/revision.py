@@ -54,7 +54,9 @@ def _content_hash(root: Path) -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        result = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            ["git", "-C", root, *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError:
         raise RevisionError("`git` is not on PATH: an image is named after the commit it is built from.") from None
     if result.returncode != 0:

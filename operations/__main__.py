@@ -11,6 +11,7 @@ from operations import add_ons, cost, host_image, quotas, state
 from pipeline.branches import Config, configurations, platform_of, setting, stack_file, stacks
 from pipeline.outcomes import Stopped, WrongUse
 from pipeline.pulumi import Pulumi
+from pipeline.streams import print_anything
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
@@ -81,4 +82,5 @@ def _declared(stack: str, configured: Mapping[str, Config]) -> Config:
 
 
 if __name__ == "__main__":
+    print_anything()
     sys.exit(main())

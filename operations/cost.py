@@ -53,7 +53,7 @@ class Prices:
 
 def prices(path: Path = PRICES) -> Prices:
     """The prices of the file."""
-    content = cast("dict[str, object]", json.loads(path.read_text(), parse_float=Decimal))
+    content = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
     return Prices(
         date=str(content["date"]),
         region=str(content["region"]),

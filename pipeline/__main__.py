@@ -9,6 +9,7 @@ from typing import Final, Protocol, TextIO
 from pipeline import checks, deploy, drift, flow, preview, release, teardown, verify
 from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
+from pipeline.streams import print_anything
 
 EXIT_CODES: Final = """\
 exit codes:
@@ -103,5 +104,6 @@ def _let_go() -> None:
 
 
 if __name__ == "__main__":
+    print_anything()
     interrupt_once()
     sys.exit(main())

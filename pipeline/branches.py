@@ -26,7 +26,7 @@ def read(path: Path) -> dict[str, object]:
         WrongUse: it cannot be read, or it or its `config:` is not a YAML mapping.
     """
     try:
-        content: object = yaml.safe_load(path.read_text()) if path.exists() else None
+        content: object = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} is not YAML: {error}", "Mend the file: `git diff` shows what changed.") from None
     except OSError as error:

@@ -93,4 +93,6 @@ def _python(root: Path, *module: str) -> int:
 
 def _write_report(path: Path, message: str) -> None:
     case = f'<testcase classname="pytest" name="run"><error message={quoteattr(message)}/></testcase>'
-    path.write_text(f'<testsuites><testsuite name="pytest" tests="1" errors="1">{case}</testsuite></testsuites>\n')
+    path.write_text(
+        f'<testsuites><testsuite name="pytest" tests="1" errors="1">{case}</testsuite></testsuites>\n', encoding="utf-8"
+    )

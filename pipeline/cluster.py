@@ -114,7 +114,7 @@ class Cluster:
         return cast("dict[str, list[_Object]]", json.loads(answer.stdout))["items"]
 
     def _kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             file.write(self.kubeconfig)
             file.flush()
             try:

@@ -107,7 +107,7 @@ def started(command: Sequence[str], directory: Path, environment: Mapping[str, s
             if keeper.returncode != 0 or time.monotonic() >= end:
                 raise Failed(f"{command[0]} could not be started from {said}.", "Is there room on the disk?")
             time.sleep(PAUSE / 10)
-        yield Detached(directory=Path(said), pid=int(pid.read_text()))
+        yield Detached(directory=Path(said), pid=int(pid.read_text(encoding="utf-8")))
 
 
 @final
@@ -137,4 +137,4 @@ class Follower:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
+    return path.read_text(errors="replace", encoding="utf-8") if path.exists() else ""

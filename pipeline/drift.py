@@ -100,4 +100,4 @@ def _adopt(tree: Path, target: Target) -> None:
     name = stack_file(target.stack)
     theirs, now, then = (config_in(directory / name) for directory in (project, root, tree))
     added = {key: value for key, value in theirs.items() if now.get(key) != value}
-    (tree / name).write_text(yaml.safe_dump({**read(project / name), "config": {**then, **added}}))
+    (tree / name).write_text(yaml.safe_dump({**read(project / name), "config": {**then, **added}}), encoding="utf-8")

@@ -23,9 +23,11 @@ class Plan:
 
     def sign(self, path: Path) -> None:
         """Write into the plan what it was made for."""
-        content = cast("dict[str, object]", json.loads(path.read_text()))
+        content = cast("dict[str, object]", json.loads(path.read_bytes()))
         temporary = path.with_name(f"{path.name}.new")
-        temporary.write_text(json.dumps({**content, _OURS: {"stack": self.stack, "commit": self.commit}}))
+        temporary.write_text(
+            json.dumps({**content, _OURS: {"stack": self.stack, "commit": self.commit}}), encoding="utf-8"
+        )
         temporary.replace(path)
 
     def check(self, path: Path) -> None:
@@ -37,7 +39,7 @@ class Plan:
         """
         way_out = f"Make one with `preview --save-plan {path}`."
         try:
-            content: object = json.loads(path.read_text())
+            content: object = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise WrongUse(f"There is no plan {path}.", way_out) from None
         except (ValueError, OSError) as error:

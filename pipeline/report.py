@@ -24,5 +24,5 @@ class Report:
     def write(self, text: str, out: TextIO) -> None:
         """Print the text and keep it."""
         self.path.parent.mkdir(exist_ok=True)
-        self.path.write_text(f"{text}\n")
+        self.path.write_text(f"{text}\n", encoding="utf-8")
         print(text, file=out, flush=True)

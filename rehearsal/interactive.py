@@ -81,5 +81,5 @@ def _read_first(file: str) -> str:
 
 
 def _written(path: Path, text: str) -> Path:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path

@@ -47,9 +47,9 @@ def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
 
 def _write(path: Path, content: Mapping[str, object]) -> None:
     text = yaml.safe_dump(dict(content), sort_keys=False)
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
         temporary = path.with_suffix(".new")
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
 
 

@@ -172,7 +172,7 @@ def _targets(standing: cluster.Standing, checkout: Path) -> Generator[list[Targe
             pulumi = Pulumi(
                 project=directory,
                 environment=standing.variables if owns else deploys,
-                out=logs.enter_context(_log(stack).open("a")),
+                out=logs.enter_context(_log(stack).open("a", encoding="utf-8")),
             )
             build = Build(branch=str(config["smallcase:branch"]), change=None)
             targets.append(Target(checkout=Checkout(root=checkout), build=build, pulumi=pulumi, stack=stack))
@@ -221,4 +221,4 @@ def _prepare_state() -> None:
     path = places.state_directory() / "passphrase"
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
+        path.write_text(secrets.token_urlsafe(32), encoding="utf-8")

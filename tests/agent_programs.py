@@ -15,8 +15,12 @@ _STARTS: Final = re.compile(r"subprocess\.(run|Popen|call|check_call|check_outpu
 
 def agent_programs() -> set[str]:
     """What the Jenkinsfile, the verbs and the program call by name, and what those call."""
-    stages = re.findall(r"\bsh '(\S+)", (CHECKOUT / "Jenkinsfile").read_text())
-    sources = (file.read_text() for folder in ("pipeline", "infra") for file in (CHECKOUT / folder).rglob("*.py"))
+    stages = re.findall(r"\bsh '(\S+)", (CHECKOUT / "Jenkinsfile").read_text(encoding="utf-8"))
+    sources = (
+        file.read_text(encoding="utf-8")
+        for folder in ("pipeline", "infra")
+        for file in (CHECKOUT / folder).rglob("*.py")
+    )
     return {*stages, *(program for source in sources for program in _started(source)), *CALLED_IN_TURN}
 
 

@@ -19,13 +19,15 @@ ALLOW_LIST: Final[Mapping[str, object]] = {
 
 def declared() -> dict[str, Mapping[str, object]]:
     """The keys that `Pulumi.yaml` declares, each with type, description and default."""
-    keys = cast("dict[str, object]", yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())["config"])
+    keys = cast("dict[str, object]", yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"])
     return {key: cast("Mapping[str, object]", value) for key, value in keys.items() if isinstance(value, dict)}
 
 
 def own_values(stack: str) -> dict[str, object]:
     """What a stack's own file says."""
-    return cast("dict[str, object]", yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text())["config"])
+    return cast(
+        "dict[str, object]", yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    )
 
 
 def config(stack: str, **changes: object) -> dict[str, str]:

@@ -27,7 +27,7 @@ _EXPLANATIONS: Final = {
 }
 
 
-def create_app(settings: Settings, *, choose: Callable[[Sequence[Smallcase]], Smallcase] = random.choice) -> Flask:
+def create_app(settings: Settings, *, choose: Callable[[Sequence[Smallcase]], Smallcase] = random.choice) -> Flask:  # noqa: S311 - a page for everyone
     """The application of this deployment; `choose` picks the smallcase of a page."""
     app = Flask("smallcase", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

@@ -157,13 +157,13 @@ def _common(kind: str, region: str, parameters: str, environment: Mapping[str, s
 
 
 def _script(name: str) -> str:
-    return (JENKINS / "boot" / f"{name}.sh").read_text()
+    return (JENKINS / "boot" / f"{name}.sh").read_text(encoding="utf-8")
 
 
 def _configuration() -> dict[str, str]:
     """Jenkins's own configuration, as the repository has it."""
     sources = (JENKINS / name for name in ("plugins.txt", "jenkins.yaml"))
-    return {f"/etc/jenkins/{source.name}": source.read_text() for source in sources if source.exists()}
+    return {f"/etc/jenkins/{source.name}": source.read_text(encoding="utf-8") for source in sources if source.exists()}
 
 
 def _packed(files: Mapping[str, str]) -> str:

@@ -104,7 +104,7 @@ class IngressController(pulumi.ComponentResource):
 
 def policy_document() -> str:
     """What the controller may do, as JSON without white space, which counts towards the limit of 6,144 characters."""
-    return json.dumps(json.loads(POLICY.read_text()), separators=(",", ":"))
+    return json.dumps(json.loads(POLICY.read_bytes()), separators=(",", ":"))
 
 
 def trust_policy(*, provider_arn: str, issuer: str) -> dict[str, object]:

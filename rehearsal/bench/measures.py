@@ -62,13 +62,15 @@ def bench(progress: Progress, standing: Standing, checkout: Path, *, runs: int, 
     console = Console()
     for section in sections:
         console.print(figures.table(section))
-    (checkout / PAGE).write_text(figures.page(sections, day=datetime.now(UTC).date(), commit=commit, machine=machine))
+    (checkout / PAGE).write_text(
+        figures.page(sections, day=datetime.now(UTC).date(), commit=commit, machine=machine), encoding="utf-8"
+    )
     progress.note(f"written to {PAGE}")
 
 
 def this_machine() -> Machine:
     """The machine this runs on."""
-    memory_line = Path("/proc/meminfo").read_text().splitlines()[0]
+    memory_line = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()[0]
     return Machine(
         processors=os.cpu_count() or 1,
         memory=int(memory_line.split()[1]) / 1024**2,

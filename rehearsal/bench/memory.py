@@ -81,7 +81,7 @@ def processes() -> dict[int, Process]:
         if directory.name.isdecimal():
             try:
                 argv = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                status = (directory / "status").read_text()
+                status = (directory / "status").read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
             pid = int(directory.name)

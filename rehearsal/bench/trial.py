@@ -127,7 +127,10 @@ class Trial:
     def _load_balancers(self) -> Json:
         try:
             return cast(
-                "Json", json.loads((self.standing.node.files.state / "load-balancer" / "targets.json").read_text())
+                "Json",
+                json.loads(
+                    (self.standing.node.files.state / "load-balancer" / "targets.json").read_text(encoding="utf-8")
+                ),
             )
         except (OSError, ValueError):
             return {}
@@ -135,8 +138,8 @@ class Trial:
     def change_app(self) -> str:
         """Change one line of the application and commit it; the commit's name."""
         source = self.clone / "app" / "smallcase" / "__init__.py"
-        lines = [line for line in source.read_text().splitlines() if not line.startswith("# change ")]
-        source.write_text("\n".join([*lines, f"# change {time.time_ns()}", ""]))
+        lines = [line for line in source.read_text(encoding="utf-8").splitlines() if not line.startswith("# change ")]
+        source.write_text("\n".join([*lines, f"# change {time.time_ns()}", ""]), encoding="utf-8")
         self._git("commit", "--quiet", "--all", "--message=One line")
         return self.commit()
 
@@ -187,8 +190,8 @@ class Trial:
         shutil.copytree(self.standing.node.files.state / "pulumi", self.directory / "state")
         empty = self.directory / EMPTY
         empty.mkdir()
-        (empty / "Pulumi.yaml").write_text(f"name: {EMPTY}\nruntime: python\n")
-        (empty / "__main__.py").write_text("import pulumi\n")
+        (empty / "Pulumi.yaml").write_text(f"name: {EMPTY}\nruntime: python\n", encoding="utf-8")
+        (empty / "__main__.py").write_text("import pulumi\n", encoding="utf-8")
         self._run(["pulumi", "stack", "init", EMPTY, "--no-select", "--non-interactive"], empty)
 
     def clear(self) -> None:

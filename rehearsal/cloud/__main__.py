@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from pipeline.streams import print_anything
 from rehearsal.cloud.account import Cloud, Settings
 from rehearsal.cloud.faults import Faults
 from rehearsal.cloud.server import PortTakenError, start
@@ -30,10 +31,14 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
     try:
-        password = options.registry_password_file.read_text().strip() if options.registry_password_file else "stand-in"
+        password = (
+            options.registry_password_file.read_text(encoding="utf-8").strip()
+            if options.registry_password_file
+            else "stand-in"
+        )
         settings = Settings(
             server=options.server,
-            certificate_authority=options.certificate_authority.read_text(),
+            certificate_authority=options.certificate_authority.read_text(encoding="utf-8"),
             registry=options.registry,
             registry_password=password,
         )
@@ -53,4 +58,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    print_anything()
     sys.exit(main())

@@ -93,7 +93,7 @@ class Cloud:
         self._lock = threading.RLock()
         self._resources: defaultdict[str, dict[str, Resource]] = defaultdict(dict)
         if state is not None and state.exists():
-            for entry in cast(list[dict[str, str]], json.loads(state.read_text())):
+            for entry in cast(list[dict[str, str]], json.loads(state.read_bytes())):
                 resource = Resource(**entry)  # pyright: ignore[reportArgumentType]
                 self._resources[resource.type][resource.id] = resource
 
@@ -308,7 +308,7 @@ class Cloud:
         self._state.parent.mkdir(parents=True, exist_ok=True)
         new = self._state.with_suffix(".new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump([asdict(resource) for resource in self], file)
         new.replace(self._state)
 

@@ -87,7 +87,7 @@ class Faults:
         changed_at = self._file.stat().st_mtime_ns
         if changed_at == self._read_at:
             return
-        entries = cast(list[dict[str, str]], json.loads(self._file.read_text()))
+        entries = cast(list[dict[str, str]], json.loads(self._file.read_bytes()))
         with self._lock:
             self._read_at = changed_at
             self._faults = [Fault(**entry) for entry in entries]  # pyright: ignore[reportArgumentType]

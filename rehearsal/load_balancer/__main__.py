@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from pipeline.streams import print_anything
 from rehearsal import places
 from rehearsal.load_balancer import webhook
 from rehearsal.load_balancer.api import Api, KubeconfigError
@@ -59,4 +60,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    print_anything()
     sys.exit(main())

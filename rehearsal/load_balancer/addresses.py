@@ -40,7 +40,7 @@ def assign(network: IPv4Network, owners: Collection[str], known: Mapping[str, st
 def read(path: Path) -> Mapping[str, str]:
     """What was assigned before; nothing if there is no such file or it is broken: it only keeps addresses stable."""
     try:
-        content: Json = json.loads(path.read_text(encoding="utf-8"))
+        content: Json = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return strings(content)

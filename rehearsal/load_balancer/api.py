@@ -55,7 +55,7 @@ class Api:
         self._host, self._port = server.hostname, server.port or 443
         self._tls = ssl.create_default_context(cadata=_pem(kubeconfig, cluster, "certificate-authority"))
         # OpenSSL reads a client certificate from files only.
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as stream:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="utf-8") as stream:
             stream.write(_pem(kubeconfig, user, "client-certificate") + "\n" + _pem(kubeconfig, user, "client-key"))
             stream.flush()
             self._tls.load_cert_chain(stream.name)

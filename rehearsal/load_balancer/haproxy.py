@@ -113,7 +113,12 @@ class Haproxy:
         candidate = self._directory / "haproxy.cfg.new"
         candidate.write_text(self._render(listeners, backends, generation), encoding="utf-8")
         check = subprocess.run(
-            [self._binary, "-c", "-q", "-f", candidate], capture_output=True, text=True, timeout=10, check=False
+            [self._binary, "-c", "-q", "-f", candidate],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=False,
         )
         if check.returncode:
             raise HaproxyError(f"HAProxy refuses its configuration {candidate}: {check.stderr.strip()}")

@@ -37,14 +37,14 @@ def write_hosts(path: Path, hosts: Mapping[str, str]) -> bool:
     Atomic where the file system allows: a reader sees the old file or the new one. In a container the file is a mount
     point, which cannot be replaced, so it is written in place.
     """
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
     after = with_hosts(before, hosts)
     if after == before or (not hosts and BEGIN not in before):
         return False
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(after)
         if path.exists():
             owner = path.stat()
@@ -57,7 +57,7 @@ def write_hosts(path: Path, hosts: Mapping[str, str]) -> bool:
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-            path.write_text(after, encoding="utf-8")
+            path.write_text(after, encoding="utf-8", errors="surrogateescape")
     finally:
         temporary.unlink(missing_ok=True)
     return True

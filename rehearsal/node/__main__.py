@@ -2,6 +2,7 @@
 
 import sys
 
+from pipeline.streams import print_anything
 from rehearsal.node import start, stop
 from rehearsal.progress import Progress, exit_code
 from rehearsal.toolchain.tools import ensure_rehearsal_tools
@@ -18,4 +19,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    print_anything()
     sys.exit(main(sys.argv[1:]))

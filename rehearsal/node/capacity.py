@@ -92,7 +92,8 @@ def _kubectl(files: NodeFiles, tools: RehearsalTools, arguments: list[str], docu
         [tools.kubectl, f"--kubeconfig={files.kubeconfig}", *arguments],
         input=json.dumps(document),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode != 0:

@@ -144,8 +144,8 @@ def exec_credential(files: NodeFiles, role: Identity) -> dict[str, object]:
         "kind": "ExecCredential",
         "spec": {},
         "status": {
-            "clientCertificateData": certificate_path(files, role).read_text(),
-            "clientKeyData": key_path(files, role).read_text(),
+            "clientCertificateData": certificate_path(files, role).read_text(encoding="utf-8"),
+            "clientKeyData": key_path(files, role).read_text(encoding="utf-8"),
         },
     }
 

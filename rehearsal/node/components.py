@@ -48,7 +48,7 @@ def api_server_ready(files: NodeFiles) -> Probe:
 
 
 def registry(files: NodeFiles, tools: RehearsalTools) -> Component:
-    password = files.registry_password.read_text()
+    password = files.registry_password.read_text(encoding="utf-8")
     return Component(
         name="registry",
         argv=(

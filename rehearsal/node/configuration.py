@@ -230,7 +230,7 @@ def current_builder() -> str:
 
 def write_configuration(files: NodeFiles, tools: RehearsalTools, snapshotter: str) -> None:
     """Write every configuration file; the same input gives the same files."""
-    password = files.registry_password.read_text()
+    password = files.registry_password.read_text(encoding="utf-8")
     resolver = Path("/run/systemd/resolve/resolv.conf")  # systemd's own has a loopback address
     contents: dict[Path, str] = {
         files.configuration / "containerd.toml": containerd(files, tools, snapshotter),

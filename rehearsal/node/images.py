@@ -43,7 +43,7 @@ class Source:
 
 def pushed_images(files: NodeFiles) -> dict[str, str]:
     """The digest references of what was pushed, by name."""
-    return cast("dict[str, str]", json.loads(files.images.read_text())) if files.images.exists() else {}
+    return cast("dict[str, str]", json.loads(files.images.read_bytes())) if files.images.exists() else {}
 
 
 def push_images(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> dict[str, str]:
@@ -62,7 +62,7 @@ def push_images(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> 
             known[name] = _push(files, tools, name, image)
         known[f"{name}-source"] = made_from
         unfinished = files.images.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(known))
+        unfinished.write_text(json.dumps(known), encoding="utf-8")
         unfinished.replace(files.images)
     return known
 
@@ -70,7 +70,7 @@ def push_images(files: NodeFiles, tools: RehearsalTools, progress: Progress) -> 
 def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> str:
     with TemporaryDirectory(dir=files.run) as temporary:
         context = Path(temporary)
-        (context / "Dockerfile").write_text(image.dockerfile)
+        (context / "Dockerfile").write_text(image.dockerfile, encoding="utf-8")
         try:
             os.link(image.file, context / image.file.name)
         except OSError:
@@ -94,7 +94,8 @@ def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> 
             ],
             env={**os.environ, "DOCKER_CONFIG": str(files.node_docker)},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=300,
         )
@@ -103,5 +104,5 @@ def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> 
                 f"The image {name} cannot be built and pushed:\n{built.stderr.strip()[-1500:]}",
                 f"The logs are {files.logs}/buildkitd.log and {files.logs}/registry.log.",
             )
-        digest = cast("dict[str, str]", json.loads(answer.read_text()))["containerimage.digest"]
+        digest = cast("dict[str, str]", json.loads(answer.read_bytes()))["containerimage.digest"]
     return f"{places.REGISTRY}/{name}@{digest}"

@@ -172,7 +172,9 @@ def _forget_processes(files: NodeFiles) -> None:
 
 def _snapshotter(directory: Path) -> str:
     """`overlayfs`, or `native` where the directory is itself on an overlay, which cannot be stacked."""
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    mounts = [
+        line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    ]
     at = max(
         (fields for fields in mounts if directory.is_relative_to(fields[1])),
         key=lambda fields: len(fields[1]),
@@ -193,11 +195,11 @@ def _start(
         record = files.run / f"{component.name}.process"
         start = files.run / f"{component.name}.start"
         running = read_process(record)
-        if running and start.exists() and start.read_text() != component.fingerprint:
+        if running and start.exists() and start.read_text(encoding="utf-8") != component.fingerprint:
             running.end()
             running = None
         if running is None:
-            start.write_text(component.fingerprint)
+            start.write_text(component.fingerprint, encoding="utf-8")
             environment = {**os.environ, **component.environment}
             namespace.start(record, component.argv, environment, files.logs / f"{component.name}.log")
     awaited = [component for component in wanted if wait_for is None or component.name in wait_for]
@@ -214,7 +216,9 @@ def _wait(files: NodeFiles, component: Component) -> None:
     while not component.ready():
         alive = read_process(files.run / f"{component.name}.process")
         if alive is None or time.monotonic() > deadline:
-            said = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+            said = (
+                "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-15:]) if log.exists() else ""
+            )
             raise RehearsalError(
                 f"{component.name} {'ended' if alive is None else f'is not ready after {READY_WITHIN:.0f} s'}:\n{said}",
                 f"The whole log is {log}. `make rehearse-down` clears everything away.",

@@ -176,11 +176,11 @@ def record_changes(files: NodeFiles, nft: Path) -> None:
     made = [str(path) for hidden in HIDDEN for path in _missing_directories(hidden)]
     changes = Changes(
         nft=str(nft),
-        sysctls={name: _sysctl(name).read_text().strip() for name in SYSCTLS if _sysctl(name).exists()},
+        sysctls={name: _sysctl(name).read_text(encoding="utf-8").strip() for name in SYSCTLS if _sysctl(name).exists()},
         directories=tuple(dict.fromkeys(made)),
     )
     unfinished = files.changes.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(asdict(changes)))
+    unfinished.write_text(json.dumps(asdict(changes)), encoding="utf-8")
     unfinished.replace(files.changes)
 
 
@@ -208,8 +208,8 @@ def prepare(files: NodeFiles, nft: Path) -> None:
     _ip("route", "replace", str(places.SERVICES), "dev", places.BRIDGE)
     bridge_filter = _sysctl("net/bridge/bridge-nf-call-iptables")
     if bridge_filter.exists():
-        bridge_filter.write_text("1\n")
-    lines = places.HOSTS_FILE.read_text().splitlines()
+        bridge_filter.write_text("1\n", encoding="utf-8")
+    lines = places.HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     if HOSTS_LINE not in lines:
         _write_hosts([*lines, HOSTS_LINE])
 
@@ -219,7 +219,7 @@ def undo(files: NodeFiles) -> None:
     if not files.changes.exists():
         return
     changes = read_changes(files)
-    lines = places.HOSTS_FILE.read_text().splitlines()
+    lines = places.HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     if HOSTS_LINE in lines:
         _write_hosts([line for line in lines if line != HOSTS_LINE])
     for table in kube_proxy_tables(Path(changes.nft)):
@@ -229,8 +229,8 @@ def undo(files: NodeFiles) -> None:
         _remove_cgroup(hierarchy / CGROUP)
     for name, value in changes.sysctls.items():
         # Writing some of them resets others, so one that is as it was is left alone.
-        if _sysctl(name).exists() and _sysctl(name).read_text().strip() != value:
-            _sysctl(name).write_text(f"{value}\n")
+        if _sysctl(name).exists() and _sysctl(name).read_text(encoding="utf-8").strip() != value:
+            _sysctl(name).write_text(f"{value}\n", encoding="utf-8")
     for directory in reversed(changes.directories):
         with suppress(OSError):
             Path(directory).rmdir()
@@ -239,7 +239,7 @@ def undo(files: NodeFiles) -> None:
 
 def read_changes(files: NodeFiles) -> Changes:
     """What was written down."""
-    content = cast("dict[str, object]", json.loads(files.changes.read_text()))
+    content = cast("dict[str, object]", json.loads(files.changes.read_bytes()))
     return Changes(
         nft=cast("str", content["nft"]),
         sysctls=cast("dict[str, str]", content["sysctls"]),
@@ -272,7 +272,7 @@ def _hierarchies() -> list[Path]:
 
 def _controllers(hierarchy: Path) -> list[str]:
     listed = hierarchy / "cgroup.controllers"
-    return listed.read_text().split() if listed.exists() else hierarchy.name.split(",")
+    return listed.read_text(encoding="utf-8").split() if listed.exists() else hierarchy.name.split(",")
 
 
 def _make_cgroup(hierarchy: Path) -> None:
@@ -280,18 +280,18 @@ def _make_cgroup(hierarchy: Path) -> None:
     listed = hierarchy / "cgroup.controllers"
     enable = ""
     if listed.exists():
-        enable = " ".join(f"+{controller}" for controller in listed.read_text().split())
+        enable = " ".join(f"+{controller}" for controller in listed.read_text(encoding="utf-8").split())
         with suppress(OSError):
-            (hierarchy / "cgroup.subtree_control").write_text(enable)
+            (hierarchy / "cgroup.subtree_control").write_text(enable, encoding="utf-8")
     group.mkdir(exist_ok=True)
     if listed.exists():
         with suppress(OSError):
-            (group / "cgroup.subtree_control").write_text(enable)
+            (group / "cgroup.subtree_control").write_text(enable, encoding="utf-8")
     # A new group of cpuset (version 1) has no processor and no memory, and takes no process until it has.
     for name in ("cpuset.cpus", "cpuset.mems"):
         inherited = hierarchy / name
         if inherited.exists() and not listed.exists():
-            (group / name).write_text(inherited.read_text())
+            (group / name).write_text(inherited.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def _remove_cgroup(group: Path) -> None:
@@ -315,11 +315,11 @@ def _retry(action: Callable[[], None], attempts: int = 50) -> None:
 
 def _write_hosts(lines: list[str]) -> None:
     """Replace the content in place: the file may be a mount of its own, which cannot be renamed over."""
-    places.HOSTS_FILE.write_text("\n".join(lines) + "\n")
+    places.HOSTS_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _ip(*arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(["ip", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode != 0:
         raise RehearsalError(
             f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}",
@@ -328,4 +328,4 @@ def _ip(*arguments: str) -> None:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True).stdout

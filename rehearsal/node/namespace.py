@@ -59,7 +59,9 @@ def start_time(pid: int) -> int | None:
     """When the process began, or None if there is none or only its exit status is left."""
     try:
         # The second field is the command in brackets, which may hold blanks and brackets itself.
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *rest = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="surrogateescape").rpartition(")")[2].split()
+        )
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if state in ("Z", "X") else int(rest[_START_TIME_FIELD - 4])
@@ -68,7 +70,7 @@ def start_time(pid: int) -> int | None:
 def read_process(record: Path) -> Process | None:
     """The process that a record of two numbers names, if it lives."""
     try:
-        pid, started = record.read_text().split()[:2]
+        pid, started = record.read_text(encoding="utf-8").split()[:2]
         process = Process(pid=int(pid), started=int(started))
     except (FileNotFoundError, ValueError):
         return None
@@ -80,7 +82,11 @@ def _program(name: str) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in task.read_text(encoding="utf-8").split()
+    ]
 
 
 @final
@@ -132,8 +138,9 @@ class Namespace:
             time.sleep(0.01)
         started.kill()
         started.wait()
+        said = log.read_text(encoding="utf-8", errors="replace").strip() or "no answer"
         raise RehearsalError(
-            f"A private process and mount namespace cannot be made here: {log.read_text().strip() or 'no answer'}",
+            f"A private process and mount namespace cannot be made here: {said}",
             "The rehearsal needs CAP_SYS_ADMIN, as root has it on a machine of its own (not in an ordinary container).",
         )
 
@@ -148,14 +155,15 @@ class Namespace:
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         pid = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 0
         process = Process(pid=pid, started=start_time(pid) or 0 if pid else 0)
         if not pid:
             raise RehearsalError(f"{argv[0]} cannot be started: {done.stderr.strip()}", f"Its log is {log}.")
-        record.write_text(f"{process.pid} {process.started}\n")
+        record.write_text(f"{process.pid} {process.started}\n", encoding="utf-8")
         return process
 
     def destroy(self) -> None:

@@ -38,7 +38,9 @@ def snapshot(nft: Path | None = None) -> dict[str, list[str]]:
     """
     return {
         "processes": _processes(),
-        "mounts": sorted(_second_words(Path("/proc/self/mounts").read_text())),
+        "mounts": sorted(
+            _second_words(Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape"))
+        ),
         "network devices": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "addresses": _lines("ip", "-oneline", "-4", "address"),
         "routes": _lines("ip", "-4", "route", "show", "table", "all"),
@@ -47,7 +49,7 @@ def snapshot(nft: Path | None = None) -> dict[str, list[str]]:
         "control groups": sorted(str(path) for path in CGROUP_ROOT.glob(f"**/{CGROUP}")),
         "sysctls": _sysctls(),
         "files": [str(path) for path in (*_WRITTEN, state_directory()) if path.exists()],
-        "hosts file": HOSTS_FILE.read_text().splitlines(),
+        "hosts file": HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines(),
         "network namespaces": sorted(path.name for path in Path("/run/netns").glob("*")),
     }
 
@@ -67,7 +69,7 @@ def _processes() -> list[str]:
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             program = str((directory / "exe").readlink())
-            grouped = f"/{CGROUP}" in (directory / "cgroup").read_text()
+            grouped = f"/{CGROUP}" in (directory / "cgroup").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             continue
         # The CLI belongs to whoever calls it, tests of something else among them; the node runs none.
@@ -86,7 +88,9 @@ def _lines(*command: str) -> list[str]:
     return sorted(
         # iptables counts packets in brackets.
         re.sub(r"\[\d+:\d+\]", "", line)
-        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+        for line in subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        ).stdout.splitlines()
         # Comments of iptables-save hold the time.
         if not line.startswith("#")
     )
@@ -99,7 +103,7 @@ def _sysctls() -> list[str]:
         root = Path("/proc/sys") / name
         for path in sorted(root.iterdir()) if root.is_dir() else [root]:
             try:
-                found.append(f"{path.relative_to('/proc/sys')} = {path.read_text().strip()}")
+                found.append(f"{path.relative_to('/proc/sys')} = {path.read_text(encoding='utf-8').strip()}")
             except OSError:
                 continue
     return found

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from pipeline.streams import print_anything
 from rehearsal.progress import Progress, exit_code
 from rehearsal.toolchain import ensure_cli, ensure_rehearsal_tools
 from rehearsal.toolchain.pulumi_tools import ensure_pulumi
@@ -26,4 +27,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    print_anything()
     sys.exit(main())

@@ -48,7 +48,15 @@ def debian_archive(name: str, packages: Sequence[str], mmdebstrap: Path, progres
         ]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(BASE_IMAGE_EPOCH), "TMPDIR": str(directory)}
         with progress.step(f"making the file system {name} with mmdebstrap"):
-            made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
+            made = subprocess.run(
+                command,
+                env=environment,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                cwd=directory,
+            )
         if made.returncode != 0:
             raise RehearsalError(
                 f"mmdebstrap could not make the file system {name}:\n{made.stderr.strip()[-1500:]}",

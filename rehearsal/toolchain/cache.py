@@ -14,7 +14,7 @@ from rehearsal.places import cache_directory
 def exclusively(lock: Path) -> Generator[None]:
     """Hold the lock file; whoever else wants it says so and waits. The kernel lets go of it however we end."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

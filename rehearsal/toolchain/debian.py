@@ -65,9 +65,17 @@ def _unpacked(
         link(directory, root)
 
     system = (
-        subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False) if apt else None
+        subprocess.run(
+            ["dpkg", "--print-architecture"], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+        if apt
+        else None
     )
-    release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
+    release = (
+        Path("/etc/os-release").read_text(encoding="utf-8", errors="surrogateescape")
+        if Path("/etc/os-release").exists()
+        else ""
+    )
     key = hashlib.sha256(repr((packages, plugins, release, system and system.stdout)).encode()).hexdigest()[:16]
     return cached_directory(f"debian/{key}", make)
 
@@ -106,7 +114,13 @@ def _download(packages: Sequence[str], directory: Path) -> list[Path]:
 def _apt(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -130,7 +144,8 @@ def _link(directory: Path, root: Path) -> None:
                 "export LD_LIBRARY_PATH\n"
                 f"exec '{target}' \"$@\"\n"
                 if _is_dynamic(unpacked)
-                else f"#!/bin/sh\nexec '{target}' \"$@\"\n"
+                else f"#!/bin/sh\nexec '{target}' \"$@\"\n",
+                encoding="utf-8",
             )
             wrapper.chmod(0o755)
         elif unpacked or installed:
@@ -164,7 +179,8 @@ def _link_cloud_init(directory: Path, root: Path) -> None:
             "#!/bin/sh\n"
             f"PYTHONPATH='{_final(directory) / 'root' / modules}'\n"
             "export PYTHONPATH\n"
-            f"exec '{interpreter}' -m cloudinit.cmd.main \"$@\"\n"
+            f"exec '{interpreter}' -m cloudinit.cmd.main \"$@\"\n",
+            encoding="utf-8",
         )
         program.chmod(0o755)
     elif installed := shutil.which("cloud-init"):

@@ -86,7 +86,7 @@ def go_version(answer: str) -> tuple[int, ...]:
 
 def require_go(module: GoModule) -> str:
     """The answer of `go version`. Raises RehearsalError where Go is missing or too old for the module."""
-    needed = required_go((MODULES / module.name / "go.mod").read_text())
+    needed = required_go((MODULES / module.name / "go.mod").read_text(encoding="utf-8"))
     wanted = ".".join(str(part) for part in needed)
     way_out = f"Install Go {wanted} or newer from https://go.dev/dl/, put its bin directory on PATH and try again."
     if not shutil.which("go"):
@@ -101,11 +101,15 @@ def require_go(module: GoModule) -> str:
 
 
 def _go_version_answer() -> str:
-    return subprocess.run(["go", "version"], capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+    return subprocess.run(
+        ["go", "version"], capture_output=True, encoding="utf-8", errors="replace", check=True, cwd="/"
+    ).stdout.strip()
 
 
 def _go_env(name: str) -> str:
-    return subprocess.run(["go", "env", name], capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+    return subprocess.run(
+        ["go", "env", name], capture_output=True, encoding="utf-8", errors="replace", check=True, cwd="/"
+    ).stdout.strip()
 
 
 def _link_flags(module: GoModule) -> str:
@@ -148,7 +152,8 @@ def build(module: GoModule, progress: Progress) -> Path:
                 cwd=MODULES / module.name,
                 env=environment,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=False,
             )
         if built.returncode != 0:

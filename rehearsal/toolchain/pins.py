@@ -20,7 +20,7 @@ def required_version(module: str, path: str) -> str:
 
     Raises LookupError if that file does not require it.
     """
-    for line in (MODULES / module / "go.mod").read_text().splitlines():
+    for line in (MODULES / module / "go.mod").read_text(encoding="utf-8").splitlines():
         words = line.removeprefix("require ").split()
         if len(words) >= 2 and words[0] == path and words[1].startswith("v"):
             return words[1]

@@ -118,7 +118,13 @@ def _version(program: Path) -> str | None:
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(
-            [program, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment
+            [program, "version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=30,
+            check=False,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -175,7 +181,8 @@ def _plugin(name: str, version: str, module: GoModule, cli: Path, progress: Prog
                     [cli, "plugin", "install", "resource", name, version],
                     env={**os.environ, "PULUMI_HOME": str(directory), "PULUMI_SKIP_UPDATE_CHECK": "true"},
                     capture_output=True,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
                     check=True,
                     timeout=600,
                 )

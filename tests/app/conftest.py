@@ -66,7 +66,9 @@ class Running:
         return response
 
     def lines(self) -> list[dict[str, object]]:
-        return [cast("dict[str, object]", json.loads(line)) for line in self.output.read_text().splitlines()]
+        return [
+            cast("dict[str, object]", json.loads(line)) for line in self.output.read_text(encoding="utf-8").splitlines()
+        ]
 
 
 def free_port() -> int:
@@ -77,13 +79,16 @@ def free_port() -> int:
 
 def start(variables: dict[str, str], output: Path, *, program: Sequence[str] = ("-m", "smallcase")) -> Running:
     port = free_port()
-    with output.open("w") as stdout, output.with_suffix(".stderr").open("w") as stderr:
+    with (
+        output.open("w", encoding="utf-8") as stdout,
+        output.with_suffix(".stderr").open("w", encoding="utf-8") as stderr,
+    ):
         process = subprocess.Popen(
             [sys.executable, *program],
             env={**os.environ, **variables, "PORT": str(port), "PYTHONPATH": str(APP)},
             stdout=stdout,
             stderr=stderr,
-            text=True,
+            encoding="utf-8",
         )
     return Running(process=process, port=port, output=output)
 
@@ -103,7 +108,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 return running
             except OSError:
                 time.sleep(0.02)
-        raise TimeoutError(running.output.with_suffix(".stderr").read_text())
+        raise TimeoutError(running.output.with_suffix(".stderr").read_text(encoding="utf-8"))
 
     yield begin
     for running in started:

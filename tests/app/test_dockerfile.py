@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.app.conftest import APP
 
-DOCKERFILE: Final = (APP / "Dockerfile").read_text()
+DOCKERFILE: Final = (APP / "Dockerfile").read_text(encoding="utf-8")
 TEXT: Final = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
 """One instruction a line, without comments."""
 INSTRUCTIONS: Final = [(line.partition(" ")[0], line.partition(" ")[2]) for line in TEXT.splitlines() if line]
@@ -40,11 +40,13 @@ def test_dependencies_are_installed_by_hash_and_never_built() -> None:
 
 
 def test_every_dependency_is_locked_with_its_hashes() -> None:
-    locked = re.sub(r"\\\n\s*", "", (APP / "requirements.txt").read_text())
+    locked = re.sub(r"\\\n\s*", "", (APP / "requirements.txt").read_text(encoding="utf-8"))
     lines = [line for line in locked.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert len(lines) > 2
     assert [line for line in lines if not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)] == []
-    wanted = [line for line in (APP / "requirements.in").read_text().splitlines() if not line.startswith("#")]
+    wanted = [
+        line for line in (APP / "requirements.in").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     assert [line for line in wanted if not any(found.startswith(f"{line} ") for found in lines)] == []
 
 
@@ -91,7 +93,9 @@ def test_labels_say_only_what_is_the_same_in_every_environment() -> None:
 
 
 def test_the_context_is_nothing_but_what_the_dockerfile_names() -> None:
-    lines = [line for line in (APP / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (APP / ".dockerignore").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     assert lines == ["*", "!precompile.py", "!requirements.txt", "!smallcase", "**/__pycache__"]
     named = {"precompile.py", "requirements.txt", "smallcase"}
     assert [name for name in sorted(named) if name not in TEXT or not (APP / name).exists()] == []

@@ -129,6 +129,6 @@ def test_bad_settings_are_one_line_and_exit_code_2(variables: dict[str, str], tm
     """No stack trace, and no server that boots its workers over and over."""
     server = start(variables, tmp_path / "stdout")
     assert server.process.wait(timeout=5) == 2
-    (line,) = (tmp_path / "stdout.stderr").read_text().splitlines()
+    (line,) = (tmp_path / "stdout.stderr").read_text(encoding="utf-8").splitlines()
     assert line.startswith("smallcase: SMALLCASE_")
-    assert (tmp_path / "stdout").read_text() == ""
+    assert (tmp_path / "stdout").read_text(encoding="utf-8") == ""

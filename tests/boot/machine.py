@@ -92,9 +92,9 @@ def debian(directory: Path) -> tuple[Path, Path]:
     for made in ("etc/cloud", "etc/yum.repos.d", "root", "usr/local/bin", "usr/local/lib", "usr/share/java"):
         (directory / made).mkdir(parents=True)
     (directory / "root").chmod(0o700)
-    (directory / "etc/cloud/cloud.cfg").write_text(CLOUD_INIT)
+    (directory / "etc/cloud/cloud.cfg").write_text(CLOUD_INIT, encoding="utf-8")
     # Hosts have more patience, and find these sites signed by others.
-    (directory / "root/.curlrc").write_text("retry-delay = 1\ncacert = /etc/sites.pem\n")
+    (directory / "root/.curlrc").write_text("retry-delay = 1\ncacert = /etc/sites.pem\n", encoding="utf-8")
     for name in ("dnf", "systemctl", "sleep"):
         shutil.copy2(PROGRAMS / name, directory / "usr/local/bin")
     for name in ("java", "docker"):
@@ -124,7 +124,7 @@ def disk(image: Path, volume: str) -> Generator[Disk]:
         with image.open("wb") as file:
             file.truncate(400 << 20)
     attached = subprocess.run(
-        ["losetup", "--find", "--show", image], capture_output=True, text=True, check=True, timeout=30
+        ["losetup", "--find", "--show", image], capture_output=True, encoding="utf-8", check=True, timeout=30
     )
     device = attached.stdout.strip()
     with Path(device).open("rb"):
@@ -157,12 +157,12 @@ class Machine:
 
     def read_user_data(self, host: Controller | Agent) -> None:
         """What happens once in its life."""
-        self.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text())
-        self.write("/etc/sites.pem", self.internet.authority.read_text())
+        self.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text(encoding="utf-8"))
+        self.write("/etc/sites.pem", self.internet.authority.read_text(encoding="utf-8"))
         seed = self.directory / "upper/var/lib/cloud/seed/nocloud"
         seed.mkdir(parents=True)
         (seed / "user-data").write_bytes(base64.b64decode(host.user_data()))
-        (seed / "meta-data").write_text("instance-id: i-0123456789abcdef0\n")
+        (seed / "meta-data").write_text("instance-id: i-0123456789abcdef0\n", encoding="utf-8")
         ran = self.run(f"ssh-keygen -q -A && {FIRST_BOOT}")
         assert ran.returncode == 0, ran.stdout
 
@@ -179,7 +179,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             timeout=200,
             check=False,
         )
@@ -193,7 +193,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
         ) as process:
             try:
                 said = process.stdout
@@ -210,12 +210,12 @@ class Machine:
     def read(self, path: str) -> str:
         """What a file of its own disk holds."""
         name = path.lstrip("/")
-        return next(layer / name for layer in self.layers if (layer / name).exists()).read_text()
+        return next(layer / name for layer in self.layers if (layer / name).exists()).read_text(encoding="utf-8")
 
     def write(self, path: str, text: str) -> None:
         file = self.directory / "upper" / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
 
     def calls(self) -> list[str]:
         """What the programs that stand in were asked since the last time."""

@@ -15,7 +15,11 @@ pytestmark = pytest.mark.rehearsal
 HOME = "/var/lib/jenkins"
 KEY = f"{HOME}/agents/id_ed25519"
 MOUNT = f"mount {HOME} && "
-PINS = [line for line in (JENKINS / "plugins.txt").read_text().splitlines() if line and not line.startswith("#")]
+PINS = [
+    line
+    for line in (JENKINS / "plugins.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
 
 
 @pytest.fixture

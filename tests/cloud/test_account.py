@@ -288,7 +288,7 @@ def test_faults_are_read_from_their_file_when_it_changes(tmp_path: Path) -> None
     file = tmp_path / "faults.json"
     cloud = Cloud(faults=Faults(file))
     cloud.create(VPC, "first", {"cidrBlock": "10.0.0.0/16"})
-    file.write_text(json.dumps([{"type": VPC, "message": "the power went", "times": 1}]))
+    file.write_text(json.dumps([{"type": VPC, "message": "the power went", "times": 1}]), encoding="utf-8")
     with pytest.raises(FaultError, match="the power went"):
         cloud.create(VPC, "second", {"cidrBlock": "10.0.0.0/16"})
     cloud.create(VPC, "second", {"cidrBlock": "10.0.0.0/16"})

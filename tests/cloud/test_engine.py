@@ -17,7 +17,7 @@ SUBNET = "aws:ec2/subnet:Subnet"
 def app(trial: Trial) -> Path:
     directory = trial.harness.project / "app"
     directory.mkdir()
-    (directory / "Dockerfile").write_text("FROM scratch\n")
+    (directory / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
     return directory
 
 
@@ -66,7 +66,7 @@ def test_a_changed_build_context_updates_the_image_and_what_runs_it(trial: Trial
     trial.harness.write(programs.everything())
     assert trial.up().code == 0
     before = trial.harness.outputs("dev")["image"]
-    (app / "page.html").write_text("changed")
+    (app / "page.html").write_text("changed", encoding="utf-8")
     refused = trial.up()
     assert refused.code != 0
     assert "The image tag 'one' already exists in the 'smallcase' repository" in refused.output

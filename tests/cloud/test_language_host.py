@@ -4,7 +4,7 @@ from tests.cloud.conftest import Trial
 
 
 def test_a_program_runs_in_its_own_directory_with_its_own_modules_and_may_print(trial: Trial) -> None:
-    (trial.harness.project / "beside.py").write_text("NAME = 'beside'\n")
+    (trial.harness.project / "beside.py").write_text("NAME = 'beside'\n", encoding="utf-8")
     trial.harness.write(
         "import os, pulumi\nimport beside\nprint('a word from the program')\n"
         "pulumi.export('all', [beside.NAME, os.getcwd(), __name__, pulumi.get_stack(), pulumi.Config().get('key')])\n"

@@ -28,7 +28,7 @@ def test_a_file_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
         [sys.executable, "-m", "rehearsal.cloud", *arguments],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=30,
         check=False,
     )
@@ -38,7 +38,7 @@ def test_a_file_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_quietly(tmp_path: Path, number: signal.Signals) -> None:
-    (tmp_path / "authority.pem").write_text("authority")
+    (tmp_path / "authority.pem").write_text("authority", encoding="utf-8")
     serving = (
         "import rehearsal.cloud.__main__ as process; from rehearsal.places import Endpoint;"
         "process.AWS_PROVIDER = process.EKS_PROVIDER = Endpoint(host='127.0.0.1', port=0);"
@@ -46,7 +46,7 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, number: signal.Signals) -> Non
     )
     arguments = ["--state", f"{tmp_path}/cloud.json", "--certificate-authority", f"{tmp_path}/authority.pem"]
     with subprocess.Popen(
-        [sys.executable, "-c", serving, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", serving, *arguments], cwd=ROOT, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         assert process.stderr is not None
         assert "aws on 127.0.0.1" in process.stderr.readline()

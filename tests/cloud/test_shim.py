@@ -16,7 +16,7 @@ def aws(directory: Path, *arguments: str, **environment: str) -> subprocess.Comp
         [str(SHIM), *arguments],
         env={"PATH": os.environ["PATH"], "SMALLCASE_REHEARSAL": str(directory), **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=10,
         check=False,
     )
@@ -26,7 +26,9 @@ def aws(directory: Path, *arguments: str, **environment: str) -> subprocess.Comp
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "credentials").mkdir()
     for role in ("administrator", "deploy"):
-        (tmp_path / "credentials" / f"{role}.json").write_text(json.dumps({"kind": "ExecCredential", "role": role}))
+        (tmp_path / "credentials" / f"{role}.json").write_text(
+            json.dumps({"kind": "ExecCredential", "role": role}), encoding="utf-8"
+        )
     return tmp_path
 
 

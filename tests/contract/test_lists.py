@@ -6,8 +6,8 @@ from collections import Counter
 
 from tests.stack_files import CHECKOUT
 
-TRAPS = (CHECKOUT / "docs" / "accepted-and-failing-later.md").read_text()
-REFUSED = (CHECKOUT / "docs" / "refused-at-once.md").read_text()
+TRAPS = (CHECKOUT / "docs" / "accepted-and-failing-later.md").read_text(encoding="utf-8")
+REFUSED = (CHECKOUT / "docs" / "refused-at-once.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"^\| (T\d\d) \|", re.MULTILINE)
 
 
@@ -15,7 +15,7 @@ def marks() -> set[str]:
     """Numbers in all `@pytest.mark.trap(…)` of the tests."""
     found: set[str] = set()
     for path in (CHECKOUT / "tests").rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.trap":
                 found |= {ast.literal_eval(argument) for argument in node.args}
     return found
@@ -36,7 +36,9 @@ def test_what_the_list_says_is_refused_is_what_the_stand_ins_refuse() -> None:
     )
     cloud = CHECKOUT / "rehearsal" / "cloud"
     sources = [cloud / "kinds.py", cloud / "functions.py", *(cloud / "rules").glob("*.py")]
-    refused = {code for path in sources for code in known.findall(path.read_text())} - {"ThrottlingException"}
+    refused = {code for path in sources for code in known.findall(path.read_text(encoding="utf-8"))} - {
+        "ThrottlingException"
+    }
     listed = Counter(
         code
         for row in REFUSED.splitlines()

@@ -27,7 +27,9 @@ ENVIRONMENTS = ("develop", "green", "blue")
 
 def make(target: str) -> str:
     """What `make TARGET` says; the test fails if it does."""
-    done = subprocess.run(["make", target], cwd=CHECKOUT, capture_output=True, text=True, timeout=3000, check=False)
+    done = subprocess.run(
+        ["make", target], cwd=CHECKOUT, capture_output=True, encoding="utf-8", timeout=3000, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -47,7 +49,7 @@ class Rehearsal:
             [sys.executable, "-m", "rehearsal", "shell", *command],
             cwd=CHECKOUT,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=600,
             check=False,
         )
@@ -85,9 +87,9 @@ class Change:
 
     def commit(self, file: str, before: str, after: str) -> None:
         path = self.clone / file
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert before in text, f"{file} no longer has {before!r}"
-        path.write_text(text.replace(before, after))
+        path.write_text(text.replace(before, after), encoding="utf-8")
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.test", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", "-C", self.clone, *identity, "commit", "--quiet", "--all", "-m", "change"], check=True)
 

@@ -89,7 +89,7 @@ class Jenkins:
     ) -> "Jenkins":
         """A Jenkins that runs these scenarios, in a project directory that is `directory`'s `project`."""
         named = {str(number): scenario for number, scenario in enumerate(scenarios)}
-        builds = run({"": JENKINSFILE.read_text()}, named)[""]
+        builds = run({"": JENKINSFILE.read_text(encoding="utf-8")}, named)[""]
         return cls(
             repository=repository,
             github=github,
@@ -146,7 +146,7 @@ class _Running:
 
     def archiveArtifacts(self, event: Event) -> None:
         name = str(event.arguments["artifacts"])
-        self.finished.archived[name] = (self._workspace / name).read_text()
+        self.finished.archived[name] = (self._workspace / name).read_text(encoding="utf-8")
 
     def junit(self, event: Event) -> None:
         assert (self._workspace / str(event.arguments["testResults"])).exists()
@@ -178,7 +178,7 @@ class _Running:
             cwd=self._workspace,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=TIMEOUT,
             check=False,
         )

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 def git_status() -> str:
     return subprocess.run(
-        ["git", "-C", CHECKOUT, "status", "--porcelain"], capture_output=True, text=True, check=True
+        ["git", "-C", CHECKOUT, "status", "--porcelain"], capture_output=True, encoding="utf-8", check=True
     ).stdout
 
 
@@ -61,7 +61,7 @@ def test_a_screenshot_of_each_page_has_the_colour_of_its_environment(
     flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     flags += [f"--user-data-dir={tmp_path / 'chromium'}", "--window-size=1000,760", f"--screenshot={picture}"]
     done = subprocess.run(
-        ["chromium", *flags, rehearsal.url(stack)], capture_output=True, text=True, timeout=120, check=False
+        ["chromium", *flags, rehearsal.url(stack)], capture_output=True, encoding="utf-8", timeout=120, check=False
     )
     assert picture.exists(), done.stderr
     with Image.open(picture) as image:
@@ -85,7 +85,7 @@ def test_an_interrupted_rehearsal_ends_in_order_and_the_next_one_goes_on(step: s
         [sys.executable, "-m", "rehearsal", "up"],
         cwd=CHECKOUT,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     ) as running:
         assert running.stderr
@@ -155,7 +155,7 @@ def test_a_change_reaches_every_pod_and_no_request_is_lost(
     before = rehearsal.page("green")
     change.commit("app/smallcase/templates/page.html", "<h1", "<h1 data-changed")
     with subprocess.Popen(
-        [tools.wrk, "-c20", "-t1", "-d25s", "--timeout", "10s", f"{url}/"], stdout=subprocess.PIPE, text=True
+        [tools.wrk, "-c20", "-t1", "-d25s", "--timeout", "10s", f"{url}/"], stdout=subprocess.PIPE, encoding="utf-8"
     ) as load:
         time.sleep(1)
         up = change.up("green")
@@ -261,7 +261,9 @@ def test_whoever_deploys_changes_environments_and_nothing_else(
     rehearsal: Rehearsal, tmp_path: Path, asked: str, refusal: str
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(Cluster.on(rehearsal.pulumi(rehearse.project_directory()), "platform", "").kubeconfig)
+    kubeconfig.write_text(
+        Cluster.on(rehearsal.pulumi(rehearse.project_directory()), "platform", "").kubeconfig, encoding="utf-8"
+    )
     dry = [] if asked.startswith("get") else ["--dry-run=server"]
     ran = rehearsal.shell("env", "AWS_PROFILE=deploy", "kubectl", f"--kubeconfig={kubeconfig}", *asked.split(), *dry)
     assert (ran.returncode == 0) == (not refusal), ran.stdout + ran.stderr

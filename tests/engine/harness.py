@@ -114,7 +114,7 @@ class Harness:
         project, state = directory / "project", directory / "state"
         for part in (project, state):
             part.mkdir(parents=True)
-        (project / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+        (project / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n", encoding="utf-8")
         path = [str(pulumi.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
         environment = {
             "HOME": str(directory),
@@ -131,7 +131,7 @@ class Harness:
 
     def write(self, program: str) -> None:
         """Makes this text the program."""
-        (self.project / "__main__.py").write_text(program)
+        (self.project / "__main__.py").write_text(program, encoding="utf-8")
 
     def link(self, source: Path, *names: str) -> None:
         """Links files and folders of the real project into this one."""
@@ -153,11 +153,11 @@ class Harness:
             cwd=self.project,
             env={**self.environment, **environment},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=TIMEOUT,
             check=False,
         )
-        lines = log.read_text().splitlines() if log.exists() else []
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         return Outcome(
             code=ran.returncode,
             stdout=ran.stdout,
@@ -173,7 +173,7 @@ class Harness:
             env=dict(self.environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
 

@@ -51,7 +51,7 @@ class Operator:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
 
@@ -76,6 +76,8 @@ def operator_of(world: World, directory: Path) -> Operator:
     subprocess.run(["git", "init", "--quiet", checkout], check=True)
     programs.mkdir()
     kubectl = programs / "kubectl"
-    kubectl.write_text(KUBECTL.format(python=sys.executable, account=str(world.directory / "cloud.json")))
+    kubectl.write_text(
+        KUBECTL.format(python=sys.executable, account=str(world.directory / "cloud.json")), encoding="utf-8"
+    )
     kubectl.chmod(0o755)
     return Operator(world=world, checkout=checkout, programs=programs)

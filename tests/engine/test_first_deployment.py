@@ -10,7 +10,7 @@ from infra import settings
 from tests.engine.world import World
 from tests.stack_files import CHECKOUT, config
 
-PAGE: Final = (CHECKOUT / "docs" / "first-deployment.md").read_text()
+PAGE: Final = (CHECKOUT / "docs" / "first-deployment.md").read_text(encoding="utf-8")
 GIVEN: Final = {
     '"$(curl -s https://checkip.amazonaws.com)/32"': "203.0.113.7/32",
     "OWNER/NAME": "example/smallcase",
@@ -33,7 +33,7 @@ def test_the_settings_that_the_page_sets_are_taken_by_the_program_and_by_the_eng
     for command in commands("pulumi config set"):
         done = live.harness.pulumi(*command[1:])
         assert done.code == 0, done.output
-    stack_file = yaml.safe_load((live.harness.project / "Pulumi.platform.yaml").read_text())["config"]
+    stack_file = yaml.safe_load((live.harness.project / "Pulumi.platform.yaml").read_text(encoding="utf-8"))["config"]
     given = {key.removeprefix("smallcase:"): value for key, value in stack_file.items() if key.startswith("smallcase:")}
     whole = {**config("platform", **given), "github:owner": str(stack_file["github:owner"])}
     taken = settings.parse("platform", {**whole, "aws:allowedAccountIds": '["123456789012"]'})
@@ -51,8 +51,10 @@ def test_the_number_of_resources_that_the_page_expects_is_about_what_there_is(li
 
 
 def test_the_page_names_only_commands_that_make_has() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):.*##", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
-    pages = [path.read_text() for path in (CHECKOUT / "docs").glob("*.md")] + [(CHECKOUT / "README.md").read_text()]
+    targets = set(re.findall(r"^([a-z0-9-]+):.*##", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "docs").glob("*.md")] + [
+        (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    ]
     named = {name for page in pages for name in re.findall(r"(?:^|`)make ([a-z0-9-]+)", page, re.MULTILINE)}
     assert len(named) > 5
     assert named <= targets

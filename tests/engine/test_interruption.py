@@ -39,7 +39,7 @@ def under_way(world: World) -> Generator[tuple["subprocess.Popen[str]", list[int
 
 def started_by(parent: int) -> list[int]:
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True, timeout=PATIENCE
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, encoding="utf-8", check=True, timeout=PATIENCE
     )
     pairs = (line.split() for line in listed.stdout.splitlines())
     return [int(pid) for pid, its_parent in pairs if int(its_parent) == parent]

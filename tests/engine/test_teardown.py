@@ -104,7 +104,7 @@ def test_interrupted_half_way_it_waits_for_pulumi_leaves_no_lock_and_goes_on_whe
     assert not in_namespace(world.account(), "smallcase-green")
     assert CLUSTER in types_in(world.account())
     locks = list((world.directory / "state" / ".pulumi" / "locks").rglob("*.json"))
-    assert [json.loads(lock.read_text()) for lock in locks] == []
+    assert [json.loads(lock.read_bytes()) for lock in locks] == []
     world.empty_repository()
     again = operator.ran(*TEARDOWN)
     assert again.code == 0, again.output

@@ -112,24 +112,24 @@ class World:
     def settings(self, stack: str, values: Mapping[str, object]) -> Generator[None]:
         """A stack file with these values too, for the length of a `with` block."""
         path = self.harness.project / stack_file(stack)
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         content = cast("dict[str, dict[str, object]]", yaml.safe_load(text))
-        path.write_text(yaml.safe_dump({**content, "config": {**content["config"], **values}}))
+        path.write_text(yaml.safe_dump({**content, "config": {**content["config"], **values}}), encoding="utf-8")
         try:
             yield
         finally:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
 
     @contextmanager
     def changed_page(self) -> Generator[None]:
         """A checkout whose application has a change that is not committed, for the length of a `with` block."""
         page = self.checkout / _PAGE
-        text = page.read_text()
-        page.write_text(text + "<!-- changed -->\n")
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text + "<!-- changed -->\n", encoding="utf-8")
         try:
             yield
         finally:
-            page.write_text(text)
+            page.write_text(text, encoding="utf-8")
 
     @contextmanager
     def slow(self, operation: Operation, *types: str) -> Generator[None]:
@@ -196,7 +196,9 @@ def make_checkout(directory: Path) -> Path:
 def _git(checkout: Path, *arguments: str) -> str:
     who = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     command = ["git", "-C", checkout, *arguments]
-    ran = subprocess.run(command, env={**os.environ, **who}, capture_output=True, text=True, check=True, timeout=30)
+    ran = subprocess.run(
+        command, env={**os.environ, **who}, capture_output=True, encoding="utf-8", check=True, timeout=30
+    )
     return ran.stdout
 
 

@@ -144,7 +144,7 @@ def _groovy(program: Path, text: str) -> str:
         [JAVA, *short_lived, "-cp", _groovy_jar(), "groovy.ui.GroovyMain", program],
         input=text,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=100,
         check=False,
     )

@@ -24,7 +24,7 @@ Tree = dict[str, object]
 
 
 def configuration() -> Tree:
-    return cast("Tree", yaml.safe_load(CONFIGURATION.read_text()))
+    return cast("Tree", yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
 
 
 def at(tree: object, *path: str | int) -> object:
@@ -75,16 +75,16 @@ REFUSED: Final[Mapping[str, Callable[[Tree], None]]] = {
 def refused(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the changes that the schema refuses; `as committed` among them if it refuses the file itself."""
     folder = tmp_path_factory.mktemp("configurations")
-    (folder / "as committed.yaml").write_text(CONFIGURATION.read_text())
+    (folder / "as committed.yaml").write_text(CONFIGURATION.read_text(encoding="utf-8"), encoding="utf-8")
     for name, change in REFUSED.items():
         tree = configuration()
         change(tree)
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(tree))
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     checker = Path(sys.executable).with_name("check-jsonschema")
     done = subprocess.run(
         [checker, "--output-format", "json", "--schemafile", SCHEMA, *sorted(folder.glob("*.yaml"))],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -202,13 +202,13 @@ def test_only_the_administrator_may_run_other_code_with_the_rights_of_a_job() ->
 
 
 def test_agents_credentials_and_approver_of_the_jenkinsfile_exist() -> None:
-    file, tree = JENKINSFILE.read_text(), configuration()
+    file, tree = JENKINSFILE.read_text(encoding="utf-8"), configuration()
     labels = {at(node, "permanent", "labelString") for node in cast("list[object]", at(tree, *NODES))}
     assert set(re.findall(r"label '(\w+)'", file)) == labels
     users = {at(user, "id") for user in cast("list[object]", at(tree, "jenkins", "securityRealm", "local", "users"))}
     assert set(re.findall(r"submitter '(\w+)'", file)) <= users
     credentials = {at(next(iter(entry.values())), "id") for entry in cast("list[Tree]", at(tree, *CREDENTIALS))}
-    used = set(re.findall(r"credentialsId(?:: |\(')'?([\w-]+)", file + CONFIGURATION.read_text()))
+    used = set(re.findall(r"credentialsId(?:: |\(')'?([\w-]+)", file + CONFIGURATION.read_text(encoding="utf-8")))
     assert used <= credentials
     assert credentials <= used, "a credential that nobody uses"
 
@@ -226,9 +226,13 @@ def test_a_deployment_of_each_branch_finds_an_executor() -> None:
 
 
 def test_the_readme_names_every_value_that_the_hosts_bring_and_no_other() -> None:
-    wanted = set(re.findall(r"\$\{(?:json:\w+:\$\{|readFile:)?([A-Za-z_/0-9-]+)\}", CONFIGURATION.read_text()))
+    wanted = set(
+        re.findall(r"\$\{(?:json:\w+:\$\{|readFile:)?([A-Za-z_/0-9-]+)\}", CONFIGURATION.read_text(encoding="utf-8"))
+    )
     tables = re.findall(
-        r"^\| (`.*?`(?:, `.*?`)*) \|", (JENKINS / "README.md").read_text().split("## Who may")[0], re.MULTILINE
+        r"^\| (`.*?`(?:, `.*?`)*) \|",
+        (JENKINS / "README.md").read_text(encoding="utf-8").split("## Who may")[0],
+        re.MULTILINE,
     )
     named = {name for cell in tables for name in re.findall(r"`([^`]+)`", cell)}
     assert wanted <= named
@@ -270,7 +274,7 @@ PLUGIN_OF: Final = {
 def test_every_plugin_is_pinned_once_and_each_group_is_in_order() -> None:
     groups = [
         [line for line in group.splitlines() if not line.startswith("#")]
-        for group in (JENKINS / "plugins.txt").read_text().split("\n\n")
+        for group in (JENKINS / "plugins.txt").read_text(encoding="utf-8").split("\n\n")
     ]
     pins = [line for group in groups for line in group]
     assert [line for line in pins if not re.fullmatch(r"[a-z0-9-]+:\d[\w.-]*", line)] == []
@@ -280,5 +284,7 @@ def test_every_plugin_is_pinned_once_and_each_group_is_in_order() -> None:
 
 @pytest.mark.parametrize(("word", "plugin"), PLUGIN_OF.items())
 def test_the_plugin_of_a_word_is_installed(word: str, plugin: str) -> None:
-    assert re.search(rf"\b{re.escape(word)}\b", JENKINSFILE.read_text() + CONFIGURATION.read_text())
-    assert f"\n{plugin}:" in (JENKINS / "plugins.txt").read_text()
+    assert re.search(
+        rf"\b{re.escape(word)}\b", JENKINSFILE.read_text(encoding="utf-8") + CONFIGURATION.read_text(encoding="utf-8")
+    )
+    assert f"\n{plugin}:" in (JENKINS / "plugins.txt").read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ class Mistake(NamedTuple):
 
 MISTAKES: Final = [
     Mistake(*(cell.strip() for cell in line.split("|")))
-    for line in Path(__file__).with_name("mistakes.txt").read_text().splitlines()
+    for line in Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 ]
 
@@ -41,7 +41,7 @@ MISTAKES: Final = [
 @pytest.fixture(scope="module")
 def builds() -> dict[str, Builds]:
     """The builds of the Jenkinsfile as committed and with each of the mistakes, by their names."""
-    text = JENKINSFILE.read_text()
+    text = JENKINSFILE.read_text(encoding="utf-8")
     return run({COMMITTED: text} | {mistake.name: mistake.made_in(text) for mistake in MISTAKES}, SCENARIOS)
 
 
@@ -62,15 +62,19 @@ def test_every_claim_notices_something() -> None:
 
 def test_what_jenkins_would_refuse_is_refused_with_its_line(builds: dict[str, Builds]) -> None:
     refusal = builds["a misspelt step"]["push to master"].refusal
-    line = next(number for number, text in enumerate(JENKINSFILE.read_text().splitlines(), 1) if "unstash" in text)
+    line = next(
+        number
+        for number, text in enumerate(JENKINSFILE.read_text(encoding="utf-8").splitlines(), 1)
+        if "unstash" in text
+    )
     assert refusal == f"line {line}: `unstahs` is no word of Image, push, deploy"
 
 
 def test_every_call_of_a_verb_is_documented(builds: dict[str, Builds]) -> None:
-    documented = (CHECKOUT / "docs" / "pipeline.md").read_text()
+    documented = (CHECKOUT / "docs" / "pipeline.md").read_text(encoding="utf-8")
     called = {command.removeprefix(VERB) for build in builds[COMMITTED].values() for command in build.commands}
     assert [call for call in sorted(called - {INSTALL}) if f"| `{call}` |" not in documented] == []
 
 
 def test_the_harness_stays_small_enough_to_be_read() -> None:
-    assert len(HARNESS.read_text().splitlines()) <= 300
+    assert len(HARNESS.read_text(encoding="utf-8").splitlines()) <= 300

@@ -26,7 +26,7 @@ def test_a_folder_that_is_no_chart_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_schema_takes_the_real_charts_names_and_no_misspelt_one() -> None:
-    schema: Json = json.loads((SOURCE / "values.schema.json").read_text(encoding="utf-8"))
+    schema: Json = json.loads((SOURCE / "values.schema.json").read_bytes())
     known = mapping(schema, "properties")
     assert at(schema, "additionalProperties") is False
     assert {
@@ -47,5 +47,5 @@ def test_the_schema_takes_the_real_charts_names_and_no_misspelt_one() -> None:
 
 def test_every_default_of_the_chart_fits_its_own_schema() -> None:
     values: Json = yaml.safe_load((SOURCE / "values.yaml").read_text(encoding="utf-8"))
-    schema: Json = json.loads((SOURCE / "values.schema.json").read_text(encoding="utf-8"))
+    schema: Json = json.loads((SOURCE / "values.schema.json").read_bytes())
     assert set(mapping(values)) <= set(mapping(schema, "properties"))

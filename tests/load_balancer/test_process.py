@@ -67,7 +67,10 @@ def test_a_kubeconfig_that_cannot_be_used_is_one_line_and_exit_code_1(tmp_path: 
     arguments = ["--kubeconfig", kubeconfig, "--haproxy", "haproxy", "--directory", tmp_path / "d"]
     arguments += ["--certificate", tmp_path / "c", "--key", tmp_path / "k"]
     ended = subprocess.run(
-        [sys.executable, "-m", "rehearsal.load_balancer", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rehearsal.load_balancer", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert ended.returncode == 1
     assert ended.stderr == "rehearsal.load_balancer cannot start: the kubeconfig has no context 'gone'\n"

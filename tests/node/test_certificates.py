@@ -40,7 +40,7 @@ def test_every_certificate_is_signed_by_the_authority(files: NodeFiles) -> None:
     ],
 )
 def test_a_role_has_a_credential_in_its_own_group(files: NodeFiles, role: str, group: str) -> None:
-    credential = cast("dict[str, object]", json.loads((files.credentials / f"{role}.json").read_text()))
+    credential = cast("dict[str, object]", json.loads((files.credentials / f"{role}.json").read_bytes()))
     status = cast("dict[str, str]", credential["status"])
     subject = x509.load_pem_x509_certificate(status["clientCertificateData"].encode()).subject
 

@@ -40,7 +40,7 @@ def _kubectl(tools: RehearsalTools, *arguments: str) -> str:
     return subprocess.run(
         [tools.kubectl, "--kubeconfig", node_files().kubeconfig, *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         timeout=60,
     ).stdout

@@ -61,7 +61,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> None:
 def fake_nft(directory: Path, *tables: str) -> Path:
     program = directory / "nft"
     lines = "\\n".join(f"table {table}" for table in tables)
-    program.write_text(f'#!/bin/sh\nprintf "{lines}\\n"\n')
+    program.write_text(f'#!/bin/sh\nprintf "{lines}\\n"\n', encoding="utf-8")
     program.chmod(0o755)
     return program
 
@@ -105,7 +105,7 @@ def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_machine_whose_kernel_counts_too_little_is_refused_by_what_it_lacks(
     cgroups: Path, tmp_path: Path, controllers: str, lacking: str
 ) -> None:
-    (cgroups / "cgroup.controllers").write_text(f"{controllers}\n")
+    (cgroups / "cgroup.controllers").write_text(f"{controllers}\n", encoding="utf-8")
     with pytest.raises(RehearsalError, match=f"The control groups {lacking} are not mounted below {cgroups}"):
         machine.check_machine(NodeFiles(state=tmp_path / "state"))
 
@@ -117,7 +117,7 @@ def test_control_groups_of_either_version_will_do(cgroups: Path, tmp_path_factor
         (cgroups / name).mkdir()
         (cgroups / name / "cgroup.procs").touch()
     machine.check_machine(files)
-    (cgroups / "cgroup.controllers").write_text("cpu memory pids\n")
+    (cgroups / "cgroup.controllers").write_text("cpu memory pids\n", encoding="utf-8")
     machine.check_machine(files)
 
 
@@ -156,7 +156,7 @@ def test_what_the_machine_was_like_is_written_down_once(tmp_path: Path) -> None:
     changes = machine.read_changes(files)
 
     assert changes.nft == "/first/nft"
-    assert changes.sysctls["kernel/panic"] == Path("/proc/sys/kernel/panic").read_text().strip()
+    assert changes.sysctls["kernel/panic"] == Path("/proc/sys/kernel/panic").read_text(encoding="utf-8").strip()
 
 
 def test_differences_name_what_came_and_what_went() -> None:

@@ -28,7 +28,7 @@ def test_a_process_that_has_ended_is_gone_although_nobody_asked_for_its_status()
 @pytest.mark.parametrize("content", ["", "nonsense", "1", "999999999 1", "1 1"])
 def test_a_record_that_names_no_living_process_names_nobody(tmp_path: Path, content: str) -> None:
     record = tmp_path / "record"
-    record.write_text(content)
+    record.write_text(content, encoding="utf-8")
     assert read_process(record) is None
 
 
@@ -42,7 +42,7 @@ def test_everything_inside_ends_with_the_namespace_and_its_mounts_are_never_seen
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     waiter = tmp_path / "waiter"
-    waiter.write_text("#!/bin/sh\nexec sleep 300\n")
+    waiter.write_text("#!/bin/sh\nexec sleep 300\n", encoding="utf-8")
     waiter.chmod(0o755)
     script = f"echo $$; touch {hidden}/made-inside; (setsid sleep 300 &); exec sleep 300"
     namespace = Namespace.create(tmp_path / "record", waiter, [hidden])
@@ -54,13 +54,15 @@ def test_everything_inside_ends_with_the_namespace_and_its_mounts_are_never_seen
             tmp_path / "log",
         )
         deadline = time.monotonic() + 5
-        while not (tmp_path / "log").read_text() and time.monotonic() < deadline:
+        while not (tmp_path / "log").read_text(encoding="utf-8") and time.monotonic() < deadline:
             time.sleep(0.01)
         assert inside.alive()
-        assert int((tmp_path / "log").read_text()) != inside.pid, "it has a process id of its own inside"
+        assert int((tmp_path / "log").read_text(encoding="utf-8")) != inside.pid, (
+            "it has a process id of its own inside"
+        )
         assert Namespace.find(tmp_path / "record") == namespace
         assert list(hidden.iterdir()) == []
-        assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+        assert str(tmp_path) not in Path("/proc/self/mounts").read_text(encoding="utf-8")
     finally:
         namespace.destroy()
     assert not inside.alive()

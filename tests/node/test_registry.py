@@ -58,7 +58,7 @@ class Registry:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
     program = go_programs.build(go_programs.REGISTRY, Progress()) / "registry"
     directory: Path = tmp_path_factory.mktemp("registry")
-    (directory / "password").write_text(f"{PASSWORD}\n")
+    (directory / "password").write_text(f"{PASSWORD}\n", encoding="utf-8")
     files = NodeFiles(state=directory / "state")
     files.state.mkdir()
     certificates.ensure_certificates(files)

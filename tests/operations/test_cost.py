@@ -60,7 +60,7 @@ def test_the_table_adds_up_and_says_what_it_leaves_out() -> None:
 
 def test_the_table_in_the_first_deployment_is_what_the_program_costs() -> None:
     stacks = {"platform": resources(platform()), **{name: resources(environment(name)) for name in ENVIRONMENTS}}
-    assert report(stacks, ZONES, prices()) in (CHECKOUT / "docs" / "first-deployment.md").read_text()
+    assert report(stacks, ZONES, prices()) in (CHECKOUT / "docs" / "first-deployment.md").read_text(encoding="utf-8")
 
 
 def test_extended_support_of_a_version_costs_six_times_as_much() -> None:

@@ -90,7 +90,7 @@ class Live:
             cwd=self.checkout,
             env=self.variables(**variables),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=120,
             check=False,
         )
@@ -110,11 +110,11 @@ class Live:
             env=self.variables(JENKINS_SERVER_COOKIE="durable-1"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
 
     def report(self, name: str) -> str:
-        return (self.checkout / "reports" / name).read_text()
+        return (self.checkout / "reports" / name).read_text(encoding="utf-8")
 
     def locks(self) -> list[Path]:
         return list((self.directory / "state").glob(".pulumi/locks/**/*.json"))
@@ -127,25 +127,25 @@ class Live:
     def commit(self, file: str, before: str, after: str) -> str:
         """Change a file, commit it, and say the commit."""
         path = self.checkout / file
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert before in text, f"{file} no longer has {before!r}"
-        path.write_text(text.replace(before, after))
+        path.write_text(text.replace(before, after), encoding="utf-8")
         git(self.checkout, "commit", "--quiet", "--all", "--message", f"change {file}")
         return git(self.checkout, "rev-parse", "HEAD")
 
     def configure(self, **values: object) -> None:
         """Let the project directory say something else for `develop`."""
         path = self.harness.project / "Pulumi.develop.yaml"
-        content = cast("dict[str, dict[str, object]]", yaml.safe_load(path.read_text()))
+        content = cast("dict[str, dict[str, object]]", yaml.safe_load(path.read_text(encoding="utf-8")))
         content["config"] |= {f"smallcase:{key}": value for key, value in values.items()}
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def kubectl(self, answers: Mapping[str, object]) -> None:
         """What the cluster answers to `get-pods` and the like; text as it is, the rest as JSON."""
         folder = self.directory / "programs" / "answers"
         folder.mkdir(exist_ok=True)
         for words, answer in answers.items():
-            (folder / words).write_text(answer if isinstance(answer, str) else json.dumps(answer))
+            (folder / words).write_text(answer if isinstance(answer, str) else json.dumps(answer), encoding="utf-8")
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
@@ -158,7 +158,7 @@ def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
 def git(directory: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     return subprocess.run(
-        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, text=True, timeout=30
+        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, encoding="utf-8", timeout=30
     ).stdout.strip()
 
 
@@ -173,7 +173,7 @@ def make_checkout(directory: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
         else:
             shutil.copy2(source, target)
-    (directory / ".gitignore").write_text(".venv\n__pycache__\nreports\n")
+    (directory / ".gitignore").write_text(".venv\n__pycache__\nreports\n", encoding="utf-8")
     git(directory, "init", "--quiet")
     git(directory, "add", "--all")
     git(directory, "commit", "--quiet", "--message", "the program")
@@ -195,7 +195,7 @@ def found(
         harness = Harness.create(directory, pulumi, ports, name="smallcase")
         programs = directory / "programs"
         programs.mkdir()
-        (programs / "kubectl").write_text(_KUBECTL)
+        (programs / "kubectl").write_text(_KUBECTL, encoding="utf-8")
         (programs / "kubectl").chmod(0o755)
         (harness.project / "Pulumi.yaml").unlink()
         if copy_of:

@@ -40,7 +40,13 @@ def git(directory: Path, *arguments: str) -> str:
         "GIT_CONFIG_NOSYSTEM": "1",
     }
     ran = subprocess.run(
-        ["git", *arguments], cwd=directory, env=environment, capture_output=True, text=True, timeout=30, check=False
+        ["git", *arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
     )
     assert ran.returncode == 0, f"git {arguments}: {ran.stderr}"
     return ran.stdout.strip()
@@ -75,7 +81,7 @@ class Repository:
             git(self.server, "checkout", "--quiet", "--force", branch)
         for name, text in (files or {f"{message}.txt": message}).items():
             (self.server / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.server / name).write_text(text)
+            (self.server / name).write_text(text, encoding="utf-8")
         git(self.server, "add", "--all")
         git(self.server, "commit", "--quiet", "--message", message)
         return self.head(branch)

@@ -29,14 +29,14 @@ def test_a_branch_that_no_file_names_has_no_stack(branch: str) -> None:
 
 def test_two_stacks_for_a_branch_are_refused_by_name(tmp_path: Path) -> None:
     for stack in ("blue", "cyan"):
-        (tmp_path / f"Pulumi.{stack}.yaml").write_text("config:\n  smallcase:branch: master\n")
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text("config:\n  smallcase:branch: master\n", encoding="utf-8")
     with pytest.raises(Refused, match=r"Pulumi\.blue\.yaml and Pulumi\.cyan\.yaml both"):
         stack_of("master", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["config: [", "- a list\n"])
 def test_a_stack_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "Pulumi.blue.yaml").write_text(text)
+    (tmp_path / "Pulumi.blue.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(WrongUse, match=r"Pulumi\.blue\.yaml is not"):
         stack_of("master", tmp_path)
 
@@ -76,10 +76,10 @@ def test_a_pull_request_without_its_branches_is_refused_by_the_name_of_the_varia
 
 def test_a_dirty_tree_is_refused_with_its_files_and_ignored_files_do_not_count(repository: Repository) -> None:
     checkout = Checkout.find(repository.check_out("develop"))
-    (checkout.reports / "plan.json").write_text("{}")
+    (checkout.reports / "plan.json").write_text("{}", encoding="utf-8")
     checkout.require_clean("a plan")
-    (checkout.root / "new file.txt").write_text("new")
-    (checkout.root / "Pulumi.blue.yaml").write_text("changed")
+    (checkout.root / "new file.txt").write_text("new", encoding="utf-8")
+    (checkout.root / "Pulumi.blue.yaml").write_text("changed", encoding="utf-8")
     with pytest.raises(Refused, match=r"2 files differ .*Pulumi\.blue\.yaml, new file\.txt\. The rule: a plan"):
         checkout.require_clean("a plan")
 

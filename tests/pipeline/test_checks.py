@@ -57,9 +57,9 @@ def test_a_run_that_breaks_before_the_first_test_leaves_a_report_that_says_so(
     repository: Repository, run_verb: RunVerb
 ) -> None:
     clone = clone_with(repository)
-    (clone / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (clone / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     (clone / "reports").mkdir()
-    (clone / "reports" / "junit.xml").write_text("of the run before")
+    (clone / "reports" / "junit.xml").write_text("of the run before", encoding="utf-8")
     assert run_verb(clone, "test").code == 1
     suite = ET.parse(clone / "reports" / "junit.xml").getroot()[0]  # noqa: S314
     assert suite.attrib["errors"] == "1"
@@ -88,7 +88,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(
         cwd=clone,
         env=environment,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as verb:
         deadline = time.monotonic() + 60
         while not started.exists():
@@ -109,7 +109,7 @@ def test_sigterm_ends_the_tests_first_and_the_verb_with_130(
 @pytest.mark.parametrize("name", ["test_it.py", "test_other.py"])
 def test_a_file_can_be_named(repository: Repository, run_verb: RunVerb, name: str) -> None:
     clone = with_tests(repository, "def test_it():\n    pass\n")
-    (clone / "test_other.py").write_text("def test_other():\n    raise ValueError\n")
+    (clone / "test_other.py").write_text("def test_other():\n    raise ValueError\n", encoding="utf-8")
     assert run_verb(clone, "test", name).code == (0 if name == "test_it.py" else 1)
 
 
@@ -134,11 +134,15 @@ def test_where_what_tests_need_cannot_be_had_no_test_runs_and_the_report_says_wh
     ran = run_verb(clone, "test")
     assert ran.code == 1
     assert "`python -m rehearsal.toolchain cli` ended with 3" in ran.stderr
-    assert "`python -m rehearsal.toolchain cli` ended with 3" in (clone / "reports" / "junit.xml").read_text()
+    assert "`python -m rehearsal.toolchain cli` ended with 3" in (clone / "reports" / "junit.xml").read_text(
+        encoding="utf-8"
+    )
     assert not (clone / "ran").exists()
 
 
 def test_make_test_is_the_verb() -> None:
-    shown = subprocess.run(["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
     assert ".venv/bin/python -m pipeline test" in shown.splitlines()
     assert "pytest" not in shown

@@ -57,14 +57,14 @@ def under_way(small: Live) -> "subprocess.Popen[str]":
 def pulumi_of(live: Live) -> int:
     """The process that holds the lock."""
     (lock,) = live.locks()
-    return int(json.loads(lock.read_text())["pid"])
+    return int(json.loads(lock.read_bytes())["pid"])
 
 
 def pending(small: Live) -> list[str]:
     """The types of what the state says is under way; nothing while it is being written."""
     (state,) = (small.directory / "state").glob(".pulumi/stacks/**/develop.json")
     try:
-        latest = json.loads(state.read_text())["checkpoint"]["latest"]
+        latest = json.loads(state.read_bytes())["checkpoint"]["latest"]
     except ValueError:
         return []
     return [str(one["resource"]["type"]) for one in latest.get("pending_operations") or ()]
@@ -72,7 +72,7 @@ def pending(small: Live) -> list[str]:
 
 def is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -119,7 +119,7 @@ def test_a_plan_that_is_not_there_or_no_plan_is_wrong_use(small: Live) -> None:
     assert small.deploy().code == 2
     (small.checkout / "reports").mkdir(exist_ok=True)
     for text in ("", "[]", "{}"):
-        (small.checkout / "reports/plan.json").write_text(text)
+        (small.checkout / "reports/plan.json").write_text(text, encoding="utf-8")
         ran = small.deploy()
         assert ran.code == 2
         assert "preview --save-plan" in ran.stderr
@@ -259,9 +259,9 @@ def test_two_signals_interrupt_pulumi_once_and_the_next_run_does_the_rest(small:
 def test_pulumi_ends_in_order_where_jenkins_kills_the_verb(small: Live) -> None:
     running = under_way(small)
     pulumi = pulumi_of(small)
-    cookies = Path(f"/proc/{pulumi}/environ").read_text()
-    parent = int(Path(f"/proc/{pulumi}/stat").read_text().rpartition(")")[2].split()[1])
-    grandparent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+    cookies = Path(f"/proc/{pulumi}/environ").read_text(encoding="utf-8")
+    parent = int(Path(f"/proc/{pulumi}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    grandparent = int(Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
     assert "JENKINS_SERVER_COOKIE" not in cookies
     assert grandparent != running.pid
     running.send_signal(signal.SIGTERM)
@@ -305,7 +305,7 @@ def locked(live: Live, **holder: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / "11111111-2222-3333-4444-555555555555.json"
     content = {"pid": os.getpid(), "username": "ada", "hostname": "laptop", "timestamp": "2026-01-02T03:04:05Z"}
-    lock.write_text(json.dumps({**content, **holder}))
+    lock.write_text(json.dumps({**content, **holder}), encoding="utf-8")
     return lock
 
 

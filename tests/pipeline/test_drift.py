@@ -31,11 +31,13 @@ def test_drift_is_looked_for_by_a_preview_with_the_credentials_that_the_program_
     """Without `--run-program` the engine asks with those of the last deployment, from the state."""
     wrapper, calls = live.directory / "programs" / "pulumi", live.directory / "calls"
     path = live.harness.environment["PATH"]
-    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{calls}"\nexec env PATH="{path}" pulumi "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{calls}"\nexec env PATH="{path}" pulumi "$@"\n', encoding="utf-8")
     wrapper.chmod(0o755)
     ran = live.verb("drift")
     assert ran.code == 0, ran.stderr
-    (compared,) = (line.split() for line in calls.read_text().splitlines() if not line.startswith("stack output"))
+    (compared,) = (
+        line.split() for line in calls.read_text(encoding="utf-8").splitlines() if not line.startswith("stack output")
+    )
     assert compared[0] == "preview"
     assert {"--refresh", "--run-program"} <= set(compared)
 

@@ -145,7 +145,7 @@ def merge_by_hand(repository: Repository, **files: str) -> None:
     git(repository.server, "checkout", "--quiet", "--force", "staging")
     git(repository.server, "merge", "--quiet", "--no-ff", "--no-commit", "--strategy-option=theirs", "develop")
     for name, text in files.items():
-        (repository.server / name).write_text(text)
+        (repository.server / name).write_text(text, encoding="utf-8")
     git(repository.server, "add", "--all")
     git(repository.server, "commit", "--quiet", "--message", "Merge with more")
 
@@ -155,7 +155,7 @@ def old_git(directory: Path) -> str:
     directory.mkdir()
     real = shutil.which("git")
     script = f'#!/bin/sh\n[ "$1" != merge-tree ] || {{ echo usage: git merge-tree >&2; exit 129; }}\nexec {real} "$@"\n'
-    (directory / "git").write_text(script)
+    (directory / "git").write_text(script, encoding="utf-8")
     (directory / "git").chmod(0o755)
     return f"{directory}{os.pathsep}{os.environ['PATH']}"
 

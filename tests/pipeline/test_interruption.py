@@ -63,12 +63,12 @@ for number in range({TIMES}):
 
 
 def lines(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 @pytest.fixture
 def pulumi(tmp_path: Path) -> Pulumi:
-    (tmp_path / "pulumi").write_text(LISTENING)
+    (tmp_path / "pulumi").write_text(LISTENING, encoding="utf-8")
     (tmp_path / "pulumi").chmod(0o755)
     return Pulumi(project=tmp_path, environment={"PATH": f"{tmp_path}:{os.defpath}"}, out=io.StringIO())
 
@@ -89,7 +89,7 @@ def test_a_signal_while_pulumi_is_being_started_leaves_none_that_runs_on(tmp_pat
         [sys.executable, "-c", INTERRUPTED, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )

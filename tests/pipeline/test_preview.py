@@ -136,7 +136,7 @@ def test_a_plan_says_what_it_was_made_for_and_pulumi_still_takes_it(small: Live)
     small.plan()
     plan = small.checkout / "reports/plan.json"
     commit = git(small.checkout, "rev-parse", "HEAD")
-    assert json.loads(plan.read_text())["smallcase"] == {"stack": "develop", "commit": commit}
+    assert json.loads(plan.read_bytes())["smallcase"] == {"stack": "develop", "commit": commit}
     assert small.harness.pulumi("up", "--stack", "develop", "--yes", "--skip-preview", "--plan", str(plan)).code == 0
 
 

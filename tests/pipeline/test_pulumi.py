@@ -20,14 +20,16 @@ exit 255"""
 def fake(directory: Path, script: str) -> tuple[Pulumi, io.StringIO]:
     """A `pulumi` that notes how it was called, and does this."""
     program = directory / "pulumi"
-    program.write_text(f'#!/bin/bash\necho "$*" >>"{directory}/calls"\n{script}\n')
+    program.write_text(f'#!/bin/bash\necho "$*" >>"{directory}/calls"\n{script}\n', encoding="utf-8")
     program.chmod(0o755)
     out = io.StringIO()
     return Pulumi(project=directory, environment={"PATH": f"{directory}:{os.defpath}"}, out=out), out
 
 
 def calls(directory: Path) -> list[str]:
-    return [line.split(" --non-interactive")[0] for line in (directory / "calls").read_text().splitlines()]
+    return [
+        line.split(" --non-interactive")[0] for line in (directory / "calls").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_what_is_shown_comes_in_whole_lines_and_what_is_read_is_not_shown(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_what_nobody_takes_stops_no_command_and_no_interrupt(tmp_path: Path) -> 
     fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
     with pytest.raises(Failed, match="was interrupted"):
         unheard.run("up", deadline=Deadline.after(0.5), show=True)
-    assert (tmp_path / "signals").read_text() == "2\n"
+    assert (tmp_path / "signals").read_text(encoding="utf-8") == "2\n"
 
 
 def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path)
     command, out = fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
     with pytest.raises(Failed, match=r"did not end within 1 s and was interrupted\.\n"):
         command.run("up", deadline=Deadline.after(1), show=True)
-    assert (tmp_path / "signals").read_text() == "2\n"
+    assert (tmp_path / "signals").read_text(encoding="utf-8") == "2\n"
     assert out.getvalue().endswith("ended in order\n")
 
 

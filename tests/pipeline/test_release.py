@@ -174,7 +174,9 @@ def test_a_missing_token_is_refused_before_anything_is_tagged(repository: Reposi
 
 def test_a_dirty_tree_releases_nothing(repository: Repository, run_verb: RunVerb) -> None:
     clone = repository.check_out("master")
-    (clone / "Pulumi.blue.yaml").write_text("config:\n  smallcase:branch: master\n  smallcase:replicas: 9\n")
+    (clone / "Pulumi.blue.yaml").write_text(
+        "config:\n  smallcase:branch: master\n  smallcase:replicas: 9\n", encoding="utf-8"
+    )
     ran = run_verb(clone, "release", BRANCH_NAME="master")
     assert ran.code == 3
     assert "Pulumi.blue.yaml" in ran.stderr
@@ -217,7 +219,7 @@ def test_tags_that_origin_does_not_take_are_not_kept_either(repository: Reposito
     repository.promote("work")
     hook = repository.server / ".git" / "hooks" / "pre-receive"
     hook.parent.mkdir()
-    hook.write_text("#!/bin/sh\necho no tags today >&2\nexit 1\n")
+    hook.write_text("#!/bin/sh\necho no tags today >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
     clone = repository.check_out("master")
     ran = run_verb(clone, "release", BRANCH_NAME="master")
@@ -255,7 +257,7 @@ def test_origin_takes_all_versions_or_none(repository: Repository, run_verb: Run
     repository.promote("third")
     hook = repository.server / ".git" / "hooks" / "update"
     hook.parent.mkdir()
-    hook.write_text('#!/bin/sh\n[ "$1" != refs/tags/v0.1.2 ]\n')
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/tags/v0.1.2 ]\n', encoding="utf-8")
     hook.chmod(0o755)
     assert run_verb(repository.check_out("master"), "release", BRANCH_NAME="master").code == 1
     assert set(repository.tags()) == {"v0.1.0"}
@@ -359,7 +361,7 @@ def _credential(directory: Path, host: str, options: Sequence[str]) -> str:
         },
         input=f"protocol=https\nhost={host}\n\n",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=10,
         check=False,
     )

@@ -60,7 +60,7 @@ def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> Tear
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, text in (("pulumi", PULUMI), ("kubectl", KUBECTL)):
-        (programs / name).write_text(text)
+        (programs / name).write_text(text, encoding="utf-8")
         (programs / name).chmod(0o755)
     declared = {"Pulumi.yaml": "name: smallcase\nconfig:\n  smallcase:platform: {default: platform}\n"}
     repository.commit("the program", branch="develop", files=declared)
@@ -83,15 +83,15 @@ def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> Tear
             "stopped": stopped,
             "outputs": {**contract, "namespace": namespace},
         }
-        (programs / "state.json").write_text(json.dumps(state))
+        (programs / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for kind, names in (left or {}).items():
             objects = [{"metadata": dict(zip(("namespace", "name"), name.split("/"), strict=True))} for name in names]
-            (programs / f"{kind}.json").write_text(json.dumps({"items": objects}))
+            (programs / f"{kind}.json").write_text(json.dumps({"items": objects}), encoding="utf-8")
         done = programs / "done"
-        done.write_text("")
+        done.write_text("", encoding="utf-8")
         path = os.pathsep.join([str(programs), os.environ["PATH"]])
         ran = run_verb(clone, "teardown", platform, "--really", platform, PATH=path)
-        return ran, done.read_text().splitlines()
+        return ran, done.read_text(encoding="utf-8").splitlines()
 
     return run
 

@@ -34,7 +34,7 @@ def in_a_shell(clone: Path, script: str) -> Ran:
         cwd=clone,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BRANCH_NAME": "master"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )
@@ -44,7 +44,7 @@ def in_a_shell(clone: Path, script: str) -> Ran:
 @pytest.mark.parametrize("verb", REPORTS)
 def test_reports_that_are_a_file_are_named(repository: Repository, run_verb: RunVerb, verb: str) -> None:
     clone = repository.check_out("develop")
-    (clone / "reports").write_text("")
+    (clone / "reports").write_text("", encoding="utf-8")
     is_wrong_use(run_verb(clone, verb, BRANCH_NAME="develop"), str(clone / "reports"), "cannot be used")
 
 
@@ -79,7 +79,7 @@ def test_a_plan_that_is_a_folder_is_named(repository: Repository, run_verb: RunV
 def test_a_git_that_does_not_run_is_named_with_the_reason(
     repository: Repository, run_verb: RunVerb, tmp_path: Path, mode: int, reason: str
 ) -> None:
-    (tmp_path / "git").write_text("no program\n")
+    (tmp_path / "git").write_text("no program\n", encoding="utf-8")
     (tmp_path / "git").chmod(mode)
     is_wrong_use(run_verb(repository.server, "flow", PATH=str(tmp_path)), "`git` does not run", reason)
 

@@ -102,7 +102,7 @@ def test_every_table_says_what_the_figures_are_about() -> None:
     assert page.count(figures.CAVEAT) == 2
     assert "2026-11-23" in page
     assert "0123456789ab" in page
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115 - never shown
+    console = Console(width=100, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - never shown
     console.print(figures.table(sections[0]))
     shown = console.export_text()
     assert "not about Fargate" in " ".join(shown.split())

@@ -79,7 +79,7 @@ def test_a_stand_in_whose_code_changed_is_started_anew_and_no_other(
     checkout: Path, changed: str, started_anew: set[str]
 ) -> None:
     before = stand_ins()
-    with (checkout / "rehearsal" / changed).open("a") as file:
+    with (checkout / "rehearsal" / changed).open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     after = stand_ins()
     assert {name for name in before if before[name] != after[name]} == started_anew

@@ -18,12 +18,14 @@ ELSEWHERE = "export KUBECONFIG=/real/cluster AWS_ACCESS_KEY_ID=real PATH=/real/b
 def test_what_the_users_start_up_file_sets_leads_no_tool_elsewhere(shell: str, start_up: str, tmp_path: Path) -> None:
     program = shutil.which(shell)
     assert program
-    (tmp_path / start_up).write_text(ELSEWHERE)
+    (tmp_path / start_up).write_text(ELSEWHERE, encoding="utf-8")
     caller = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "ENV": str(tmp_path / "env")}
     rehearsed = variables(caller, programs=[Path("/tools/bin")], pulumi_home=Path("/tools/home"))
     argv, environment = shell_command(program, rehearsed, tmp_path)
     script = 'echo "$KUBECONFIG|${AWS_ACCESS_KEY_ID-none}|${PATH%%:*}|$GREETING"\n'
-    ran = subprocess.run(argv, input=script, env=environment, capture_output=True, text=True, check=True, timeout=20)
+    ran = subprocess.run(
+        argv, input=script, env=environment, capture_output=True, encoding="utf-8", check=True, timeout=20
+    )
     first = rehearsed["PATH"].partition(":")[0]
     assert f"{places.state_directory() / 'kubeconfig'}|none|{first}|hello" in ran.stdout
 
@@ -31,7 +33,7 @@ def test_what_the_users_start_up_file_sets_leads_no_tool_elsewhere(shell: str, s
 def test_zsh_reads_its_users_file_first(tmp_path: Path) -> None:
     rehearsed = variables({"HOME": "/home/me"}, programs=[], pulumi_home=Path("/tools/home"))
     argv, environment = shell_command("/bin/zsh", rehearsed, tmp_path)
-    read = (Path(environment["ZDOTDIR"]) / ".zshrc").read_text()
+    read = (Path(environment["ZDOTDIR"]) / ".zshrc").read_text(encoding="utf-8")
     assert argv == ["/bin/zsh", "-i"]
     assert read.startswith("ZDOTDIR=/home/me\n")
     assert read.index('. "$ZDOTDIR/.zshrc"') < read.index("export KUBECONFIG=")

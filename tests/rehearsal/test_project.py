@@ -24,12 +24,12 @@ def checkout(tmp_path: Path) -> Path:
         "Pulumi.green.yaml": "config:\n  smallcase:branch: staging\n  smallcase:platform: self\n",
         "Pulumi.develop.yaml": "config:\n  smallcase:branch: develop\n",
     }.items():
-        (root / name).write_text(text)
+        (root / name).write_text(text, encoding="utf-8")
     return root
 
 
 def config_of(directory: Path, stack: str) -> dict[str, object]:
-    return yaml.safe_load((directory / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return yaml.safe_load((directory / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
 
 
 def test_the_program_is_linked_and_not_copied(checkout: Path, tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_what_pulumi_wrote_about_encryption_survives_a_second_generation(checkou
     directory = tmp_path / "project"
     project.generate(checkout, directory, OVERLAY)
     file = directory / "Pulumi.blue.yaml"
-    file.write_text("encryptionsalt: v1:abc\n" + file.read_text())
+    file.write_text("encryptionsalt: v1:abc\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
     project.generate(checkout, directory, OVERLAY)
-    assert yaml.safe_load(file.read_text())["encryptionsalt"] == "v1:abc"
+    assert yaml.safe_load(file.read_text(encoding="utf-8"))["encryptionsalt"] == "v1:abc"
 
 
 def test_a_second_generation_of_the_same_writes_nothing(checkout: Path, tmp_path: Path) -> None:

@@ -107,8 +107,8 @@ def test_a_page_that_is_not_right_fails_the_rehearsal_and_stops_it_there(
 def test_the_passphrase_of_the_state_is_random_kept_and_readable_by_its_owner_alone() -> None:
     rehearse.up(Progress(io.StringIO()), CHECKOUT)
     path = rehearse.project_directory().parent / "passphrase"
-    first = path.read_text()
+    first = path.read_text(encoding="utf-8")
     assert len(first) >= 32
     assert path.stat().st_mode & 0o777 == 0o600
     rehearse.up(Progress(io.StringIO()), CHECKOUT)
-    assert path.read_text() == first
+    assert path.read_text(encoding="utf-8") == first

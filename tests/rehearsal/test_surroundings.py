@@ -89,12 +89,19 @@ def test_only_named_settings_differ_from_aws() -> None:
 def test_the_program_knows_nothing_of_the_rehearsal() -> None:
     program = [CHECKOUT / "__main__.py", *(CHECKOUT / "infra").rglob("*.py")]
     telling = ("rehears", "localhost", "127.0.0.1", "stand-in", "standin", "if local")
-    said = {f"{path.name}: {word}" for path in program for word in telling if word in path.read_text().lower()}
+    said = {
+        f"{path.name}: {word}"
+        for path in program
+        for word in telling
+        if word in path.read_text(encoding="utf-8").lower()
+    }
     # Jenkins without a domain: at the end of a tunnel, on the machine of whoever opens it.
     assert said <= {"jenkins.py: localhost"}
 
 
 def test_the_program_is_a_table_of_contents() -> None:
-    assert len((CHECKOUT / "__main__.py").read_text().splitlines()) <= 60
-    readers = [path.name for path in (CHECKOUT / "infra").rglob("*.py") if "runtime.config" in path.read_text()]
+    assert len((CHECKOUT / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 60
+    readers = [
+        path.name for path in (CHECKOUT / "infra").rglob("*.py") if "runtime.config" in path.read_text(encoding="utf-8")
+    ]
     assert readers == ["settings.py"]

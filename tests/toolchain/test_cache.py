@@ -57,7 +57,9 @@ def test_two_builders_at_once_build_once(tmp_path: Path) -> None:
         "def make(directory):\n print('built'); time.sleep(0.5)\n"
         f"cached_directory('go/thing-1', make, cache=Path({str(tmp_path)!r}))"
     )
-    builders = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    builders = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)
+    ]
     said = [builder.communicate(timeout=30)[0] for builder in builders]
 
     assert sorted(said) == ["", "built\n"]

@@ -23,7 +23,7 @@ EVERY_MODULE = (
 
 def _fake_go(directory: Path, answer: str) -> None:
     program = directory / "go"
-    program.write_text(f'#!/bin/sh\nif [ "$1" = env ]; then echo local; else echo "{answer}"; fi\n')
+    program.write_text(f'#!/bin/sh\nif [ "$1" = env ]; then echo local; else echo "{answer}"; fi\n', encoding="utf-8")
     program.chmod(0o755)
 
 
@@ -32,7 +32,7 @@ def test_every_module_directory_has_its_programs() -> None:
 
 
 def test_the_version_of_kubernetes_is_the_one_in_its_go_mod() -> None:
-    assert f"k8s.io/kubernetes {KUBERNETES}" in (MODULES / "kubernetes" / "go.mod").read_text()
+    assert f"k8s.io/kubernetes {KUBERNETES}" in (MODULES / "kubernetes" / "go.mod").read_text(encoding="utf-8")
     major_minor = dict(go_programs.KUBERNETES_PROGRAMS.variables)["k8s.io/component-base/version.gitMinor"]
     assert KUBERNETES.split(".")[1] == major_minor
 
@@ -80,7 +80,7 @@ def test_any_change_of_a_source_or_pin_is_another_key(tmp_path: Path, file: str)
     before = go_programs.key(go_programs.REGISTRY, "go1.26", module)
     assert before == go_programs.key(go_programs.REGISTRY, "go1.26", module)
 
-    with (module / file).open("a") as changed:
+    with (module / file).open("a", encoding="utf-8") as changed:
         changed.write("\n// changed\n")
 
     assert go_programs.key(go_programs.REGISTRY, "go1.26", module) != before
@@ -91,7 +91,7 @@ def test_a_build_takes_the_pins_as_they_are_whatever_the_user_has_set(
 ) -> None:
     """`-mod=readonly`, or Go would mend `go.mod` by itself; no work file, no paths of this machine in the program."""
     _fake_go(tmp_path, "go version go9.99 linux/amd64")
-    with (tmp_path / "go").open("a") as program:
+    with (tmp_path / "go").open("a", encoding="utf-8") as program:
         program.write(f'if [ "$1" = build ]; then echo "$GOWORK|$CGO_ENABLED|$PWD|$*" > {tmp_path}/built; fi\n')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("GOWORK", "/home/me/go.work")
@@ -99,7 +99,7 @@ def test_a_build_takes_the_pins_as_they_are_whatever_the_user_has_set(
 
     go_programs.build(go_programs.REGISTRY, Progress(io.StringIO()))
 
-    work, cgo, directory, arguments = (tmp_path / "built").read_text().split("|")
+    work, cgo, directory, arguments = (tmp_path / "built").read_text(encoding="utf-8").split("|")
     assert (work, cgo, directory) == ("off", "0", str(MODULES / "registry"))
     assert arguments.split()[:4] == ["build", "-mod=readonly", "-trimpath", "-ldflags"]
 

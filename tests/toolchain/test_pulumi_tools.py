@@ -16,7 +16,7 @@ from rehearsal.toolchain.pulumi_tools import LANGUAGE_HOST, cli_on_path, ensure_
 def _cli(directory: Path, version: str, *, with_host: bool = True) -> Path:
     directory.mkdir()
     program = directory / "pulumi"
-    program.write_text(f"#!/bin/sh\necho {version}\n")
+    program.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
     program.chmod(0o755)
     if with_host:
         (directory / "pulumi-language-python").touch(mode=0o755)
@@ -88,7 +88,7 @@ def fresh_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("sh", "mkdir", "touch", "cat", "chmod", "env"):
         (programs / name).symlink_to(str(shutil.which(name)))
     installer = tmp_path / "install.sh"
-    installer.write_text(INSTALLER)
+    installer.write_text(INSTALLER, encoding="utf-8")
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
@@ -112,10 +112,10 @@ def test_a_plugin_that_the_user_has_is_taken_from_where_pulumi_keeps_it(fresh_ma
     for name, (version, _) in pulumi_tools.PLUGINS.items():
         place = fresh_machine / "home" / "plugins" / plugin_directory(name, version)
         place.mkdir(parents=True)
-        (place / f"pulumi-resource-{name}").write_text("the user's")
+        (place / f"pulumi-resource-{name}").write_text("the user's", encoding="utf-8")
     cli = _cli(fresh_machine / "cli", f"v{versions.PULUMI}")
     os.environ["PATH"] = f"{cli.parent}:{os.environ['PATH']}"
     tools = ensure_pulumi(Progress(io.StringIO()))
     assert tools.directory == cli.parent
     plugin = tools.home / "plugins" / plugin_directory("kubernetes", versions.PULUMI_KUBERNETES)
-    assert (plugin / "pulumi-resource-kubernetes").read_text() == "the user's"
+    assert (plugin / "pulumi-resource-kubernetes").read_text(encoding="utf-8") == "the user's"

@@ -47,7 +47,7 @@ class Recorder(Mocks):
 def owned(tmp_path: Path) -> Path:
     """A checkout that says who owns the code."""
     (tmp_path / OWNERS).parent.mkdir()
-    (tmp_path / OWNERS).write_text("# Who approves.\n* @someone/team\n")
+    (tmp_path / OWNERS).write_text("# Who approves.\n* @someone/team\n", encoding="utf-8")
     return tmp_path
 
 
@@ -133,7 +133,7 @@ def test_a_protected_branch_requires_the_check_of_jenkins_that_names_it(
 
 
 def test_the_jenkinsfile_reports_the_check_under_that_name() -> None:
-    assert '"ready-for-${env.CHANGE_TARGET ' in (CHECKOUT / "Jenkinsfile").read_text()
+    assert '"ready-for-${env.CHANGE_TARGET ' in (CHECKOUT / "Jenkinsfile").read_text(encoding="utf-8")
 
 
 def test_the_token_of_the_environment_is_in_no_resource(registered: list[Registered]) -> None:
@@ -182,7 +182,7 @@ def test_a_review_by_owners_that_nobody_is_named_for_is_refused_with_the_command
 ) -> None:
     if text is not None:
         (tmp_path / OWNERS).parent.mkdir()
-        (tmp_path / OWNERS).write_text(text)
+        (tmp_path / OWNERS).write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=r"echo '\* @someone/TEAM' > \.github/CODEOWNERS"):
         require_owners(github(approvals=1), tmp_path)
     require_owners(github(approvals=0), tmp_path)

@@ -100,7 +100,7 @@ def test_an_image_reference_reads_back_as_it_was_written() -> None:
 def checkout(tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet")
     (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "page.py").write_text("one")
+    (tmp_path / "app" / "page.py").write_text("one", encoding="utf-8")
     commit(tmp_path, "the app")
     return tmp_path
 
@@ -108,7 +108,7 @@ def checkout(tmp_path: Path) -> Path:
 def git(directory: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.test", "-c", "commit.gpgsign=false"]
     return subprocess.run(
-        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, text=True
+        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, encoding="utf-8"
     ).stdout.strip()
 
 
@@ -124,7 +124,7 @@ def test_a_clean_tree_is_named_after_its_commit(checkout: Path) -> None:
 
 def test_a_commit_outside_the_app_leaves_the_image_as_it_is(checkout: Path) -> None:
     before = revision.read(checkout)
-    (checkout / "README").write_text("text")
+    (checkout / "README").write_text("text", encoding="utf-8")
     commit(checkout, "docs")
     after = revision.read(checkout)
     assert after.commit != before.commit
@@ -133,7 +133,7 @@ def test_a_commit_outside_the_app_leaves_the_image_as_it_is(checkout: Path) -> N
 
 def test_a_merge_that_brings_the_app_along_keeps_its_commit_and_so_its_image(checkout: Path) -> None:
     git(checkout, "checkout", "--quiet", "-b", "develop")
-    (checkout / "app" / "page.py").write_text("two")
+    (checkout / "app" / "page.py").write_text("two", encoding="utf-8")
     made = commit(checkout, "change")
     git(checkout, "checkout", "--quiet", "-")
     git(checkout, "merge", "--quiet", "--no-ff", "--message", "merge", "develop")
@@ -141,9 +141,9 @@ def test_a_merge_that_brings_the_app_along_keeps_its_commit_and_so_its_image(che
 
 
 def test_a_dirty_app_is_named_after_its_content(checkout: Path) -> None:
-    (checkout / "app" / "page.py").write_text("two")
+    (checkout / "app" / "page.py").write_text("two", encoding="utf-8")
     first = revision.read(checkout).commit
-    (checkout / "app" / "new.py").write_text("")
+    (checkout / "app" / "new.py").write_text("", encoding="utf-8")
     second = revision.read(checkout).commit
     assert "-dirty-" in first
     assert "-dirty-" in second
@@ -153,14 +153,14 @@ def test_a_dirty_app_is_named_after_its_content(checkout: Path) -> None:
 
 
 def test_a_file_that_nobody_added_makes_the_app_dirty_since_the_build_takes_it_along(checkout: Path) -> None:
-    (checkout / "app" / "new.py").write_text("")
+    (checkout / "app" / "new.py").write_text("", encoding="utf-8")
     assert "-dirty-" in revision.read(checkout).commit
-    (checkout / ".gitignore").write_text("new.py\n")
+    (checkout / ".gitignore").write_text("new.py\n", encoding="utf-8")
     assert "-dirty-" not in revision.read(checkout).commit
 
 
 def test_a_change_outside_the_app_does_not_make_the_image_dirty(checkout: Path) -> None:
-    (checkout / "notes").write_text("text")
+    (checkout / "notes").write_text("text", encoding="utf-8")
     assert "dirty" not in revision.read(checkout).commit
 
 
@@ -171,7 +171,7 @@ def test_a_folder_without_git_is_refused_with_the_way_out(tmp_path: Path) -> Non
 
 def test_a_checkout_whose_app_was_never_committed_is_refused(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    (tmp_path / "README").write_text("text")
+    (tmp_path / "README").write_text("text", encoding="utf-8")
     commit(tmp_path, "docs")
     with pytest.raises(RevisionError, match="No commit touches app/"):
         revision.read(tmp_path)

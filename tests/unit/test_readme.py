@@ -4,7 +4,7 @@ import pytest
 
 from tests.stack_files import CHECKOUT, declared
 
-README = (CHECKOUT / "README.md").read_text()
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", sorted(declared()))
@@ -22,9 +22,14 @@ def test_every_file_that_the_readme_points_to_exists() -> None:
 
 
 def test_what_the_recovery_page_quotes_is_what_is_said() -> None:
-    table = (CHECKOUT / "docs" / "recovery.md").read_text().partition("## What messages mean")[2].partition("\n## ")[0]
+    table = (
+        (CHECKOUT / "docs" / "recovery.md")
+        .read_text(encoding="utf-8")
+        .partition("## What messages mean")[2]
+        .partition("\n## ")[0]
+    )
     quoted = [row.split("|")[1].strip(" `") for row in table.splitlines() if row.startswith("| `")]
     assert len(quoted) >= 7
     sources = [path for folder in ("infra", "pipeline", "tests/engine") for path in (CHECKOUT / folder).glob("*.py")]
-    said = "\n".join(path.read_text() for path in sources)
+    said = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     assert [part for message in quoted for part in message.split("…") if part.strip() not in said] == []

@@ -9,11 +9,15 @@ import pytest
 from infra import versions
 from tests.stack_files import CHECKOUT
 
-PROJECT = cast("dict[str, dict[str, list[str]]]", tomllib.loads((CHECKOUT / "pyproject.toml").read_text()))["project"]
+PROJECT = cast(
+    "dict[str, dict[str, list[str]]]", tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+)["project"]
 REQUIRED = dict(requirement.split("==") for requirement in PROJECT["dependencies"])
 LOCKED = {
     package["name"]: package.get("version", "")
-    for package in cast("dict[str, list[dict[str, str]]]", tomllib.loads((CHECKOUT / "uv.lock").read_text()))["package"]
+    for package in cast(
+        "dict[str, list[dict[str, str]]]", tomllib.loads((CHECKOUT / "uv.lock").read_text(encoding="utf-8"))
+    )["package"]
 }
 
 
@@ -36,7 +40,7 @@ def test_what_the_program_installs_is_what_it_is_tested_with(package: str, versi
 
 
 def test_the_agents_have_the_builder_that_the_rehearsal_has() -> None:
-    go_mod = (CHECKOUT / "rehearsal" / "toolchain" / "modules" / "buildkit" / "go.mod").read_text()
+    go_mod = (CHECKOUT / "rehearsal" / "toolchain" / "modules" / "buildkit" / "go.mod").read_text(encoding="utf-8")
     assert re.search(rf"^require github\.com/moby/buildkit v{re.escape(versions.BUILDKIT)}$", go_mod, re.MULTILINE)
 
 

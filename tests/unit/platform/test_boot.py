@@ -81,9 +81,9 @@ def test_every_variable_that_a_script_reads_is_set(host: Controller | Agent) -> 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_shell_reads_the_settings_as_they_were_written(host: Controller | Agent, tmp_path: Path) -> None:
     settings = environment(host)
-    (tmp_path / "host.env").write_text(files(host)["/etc/smallcase/host.env"])
+    (tmp_path / "host.env").write_text(files(host)["/etc/smallcase/host.env"], encoding="utf-8")
     command = f"set -a; . {tmp_path}/host.env; exec env"
-    shown = subprocess.run(["sh", "-c", command], env={}, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["sh", "-c", command], env={}, capture_output=True, encoding="utf-8", check=True).stdout
     assert {f"{name}={value}" for name, value in settings.items()} <= set(shown.splitlines())
 
 
@@ -113,21 +113,23 @@ def test_versions_are_the_pinned_ones() -> None:
 
 
 def test_every_program_that_a_stage_calls_is_one_that_agents_are_said_to_have() -> None:
-    said = (JENKINS / "README.md").read_text().partition("On each agent:")[2].partition("\n## ")[0]
+    said = (JENKINS / "README.md").read_text(encoding="utf-8").partition("On each agent:")[2].partition("\n## ")[0]
     assert {"git", "kubectl", "pulumi", "uv"} < agent_programs()
     assert [program for program in sorted(agent_programs()) if f"`{program}`" not in said] == []
 
 
 def test_no_script_takes_the_newest_of_anything() -> None:
     assert not [
-        path.name for path in JENKINS.glob("boot/*.sh") if re.search(r"(?<!/)\blatest\b(?!=false)", path.read_text())
+        path.name
+        for path in JENKINS.glob("boot/*.sh")
+        if re.search(r"(?<!/)\blatest\b(?!=false)", path.read_text(encoding="utf-8"))
     ]
 
 
 def test_the_plugins_and_the_configuration_of_the_repository_arrive_on_the_controller() -> None:
     written = files(CONTROLLER)
     for source in (*JENKINS.glob("plugins.txt"), *JENKINS.glob("jenkins.yaml")):
-        assert source.read_text() in written.values()
+        assert source.read_text(encoding="utf-8") in written.values()
     assert not any("/etc/jenkins" in path for path in files(AGENT))
 
 
@@ -154,34 +156,42 @@ def test_the_scripts_pass_the_linter() -> None:
     scripts = sorted(map(str, JENKINS.glob("boot/*.sh")))
     assert len(scripts) == 5
     ran = subprocess.run(
-        [program, "--external-sources", *scripts], cwd=JENKINS.parent, capture_output=True, text=True, check=False
+        [program, "--external-sources", *scripts],
+        cwd=JENKINS.parent,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
 def test_a_volume_that_holds_data_is_never_formatted(tmp_path: Path) -> None:
     """The part of the script that formats, run with stand-ins for the programs it calls."""
-    script = (JENKINS / "boot" / "controller.sh").read_text()
+    script = (JENKINS / "boot" / "controller.sh").read_text(encoding="utf-8")
     [part] = re.findall(r"if ! blkid.*?\nfi\n", script, re.DOTALL)
     for blkid, expected in ((0, False), (2, True)):
         for name, code in (("blkid", blkid), ("lsblk", 0), ("mkfs.xfs", 0)):
             stub = tmp_path / name
-            stub.write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/calls\nexit {code}\n")
+            stub.write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/calls\nexit {code}\n", encoding="utf-8")
             if name == "lsblk":
-                stub.write_text("#!/bin/sh\n")
+                stub.write_text("#!/bin/sh\n", encoding="utf-8")
             stub.chmod(0o755)
-        (tmp_path / "calls").write_text("")
+        (tmp_path / "calls").write_text("", encoding="utf-8")
         subprocess.run(
             ["bash", "-euc", f"DEVICE=/dev/null\nsay() {{ :; }}\n{part}"],
             env={"PATH": f"{tmp_path}:/bin:/usr/bin"},
             check=True,
         )
-        assert ("mkfs.xfs" in (tmp_path / "calls").read_text()) is expected
+        assert ("mkfs.xfs" in (tmp_path / "calls").read_text(encoding="utf-8")) is expected
 
 
 def test_the_controller_has_every_variable_that_jenkins_configuration_reads() -> None:
     configuration = JENKINS / "jenkins.yaml"
-    read = set(re.findall(r"\$\{([A-Z_]+)\}", configuration.read_text())) if configuration.exists() else set[str]()
+    read = (
+        set(re.findall(r"\$\{([A-Z_]+)\}", configuration.read_text(encoding="utf-8")))
+        if configuration.exists()
+        else set[str]()
+    )
     expected = {"AGENT_DEPLOY_HOST", "AGENT_PREVIEW_HOST", "AWS_REGION", "GITHUB_APP_ID", "GITHUB_OWNER"}
     expected |= {"GITHUB_REPOSITORY", "JENKINS_URL", "PULUMI_BACKEND_URL"}
     assert read | expected <= environment(CONTROLLER).keys()

@@ -51,9 +51,9 @@ def test_cloud_init_refuses_what_it_does_not_know(hosts: Mapping[str, str], tmp_
 
 def schema(program: Path, path: Path, text: str) -> tuple[int, str]:
     """Exit code of `cloud-init schema`, and what it says besides that a file is valid."""
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     ran = subprocess.run(
-        [program, "schema", "--config-file", path], capture_output=True, text=True, timeout=60, check=False
+        [program, "schema", "--config-file", path], capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     said = (ran.stdout + ran.stderr).replace(f"Valid cloud-config: {path}", "")
     return ran.returncode, said.strip()
@@ -72,12 +72,13 @@ def test_the_scripts_as_they_arrive_on_a_host_pass_the_linter(hosts: Mapping[str
                 content.replace(
                     "# shellcheck source=jenkins/boot/lib.sh",
                     f"# shellcheck source={tmp_path}/{host}/opt/smallcase/lib.sh",
-                )
+                ),
+                encoding="utf-8",
             )
         ran = subprocess.run(
             [program, "--external-sources", *sorted((tmp_path / host).rglob("*.sh"))],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=60,
             check=False,
         )

@@ -1,20 +1,17 @@
 """The Git checkout a verb runs in, and which branch or pull request it is a build of."""
 
 import argparse
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from infra import git
 from pipeline.outcomes import Refused, WrongUse
 
 REPORTS: Final = Path("reports")
 """Where verbs leave files, below the root of the checkout; Git ignores it."""
-
-TIMEOUT: Final = 120
-"""Seconds after which Git is taken to hang."""
 
 
 @final
@@ -144,36 +141,20 @@ class Checkout:
         return ran.stdout.rstrip("\n")
 
     def run(
-        self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+        self, *arguments: str, stdin: str = "", variables: Mapping[str, str] | None = None, remote: bool = False
     ) -> subprocess.CompletedProcess[str]:
-        """Git's answer, whatever it is: it asks no questions and speaks English.
+        """Git's answer, whatever it is; the arguments are those of `infra.git.run`.
 
         Raises:
             WrongUse: Git is missing, or does not end within two minutes.
         """
         try:
-            return subprocess.run(
-                ["git", *arguments],
-                cwd=self.root,
-                env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(environment or {})},
-                input=stdin,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",  # names and texts of other encodings are only shown
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise WrongUse("`git` is not on PATH.", "Install Git 2.30 or newer.") from None
-        except OSError as error:
-            raise WrongUse(
-                f"`git` does not run: {error.strerror}.",
-                "`command -v git` says which it is; install Git 2.30 or newer.",
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise WrongUse(
-                f"`git {arguments[0]}` did not end within {TIMEOUT} seconds.", "Is origin within reach? Try it by hand."
-            ) from None
+            ran = git.run(self.root, *arguments, stdin=stdin.encode(), variables=variables, remote=remote)
+        except git.GitError as error:
+            raise WrongUse(error.message, error.way_out) from None
+        # Names and texts of other encodings are only shown.
+        stdout, stderr = (said.decode(errors="replace") for said in (ran.stdout, ran.stderr))
+        return subprocess.CompletedProcess(ran.args, ran.returncode, stdout, stderr)
 
 
 def add_branch_argument(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ there. Nothing is done twice, so a run that was cut short is mended by the next.
 import argparse
 import os
 import re
+import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO, final
@@ -163,7 +164,7 @@ def tag_line(
         notes = section or checkout.git("log", "-1", "--format=%s", commit)
         # Git's usual clean-up would take the headings of the changelog for comments.
         arguments = ("tag", "--annotate", "--cleanup=whitespace", "--file=-", version.tag, commit)
-        ran = checkout.run(*arguments, stdin=f"{version.tag}\n\n{notes}\n", environment=TAGGER)
+        ran = checkout.run(*arguments, stdin=f"{version.tag}\n\n{notes}\n", variables=TAGGER)
         if ran.returncode != 0:
             raise Failed(f"{version.tag} could not be made: {ran.stderr.strip()}", "Mend that and run it again.")
         made.append(version)
@@ -181,7 +182,7 @@ class _Origin:
 
     def fetch(self) -> None:
         # Not `--quiet`, which hides which tags are refused.
-        ran = self.checkout.run(*self.options, "fetch", "--tags", "origin")
+        ran = self._run("fetch", "--tags", "origin")
         clashing = _CLASHING.findall(ran.stderr)
         if clashing:
             raise Failed(
@@ -196,7 +197,7 @@ class _Origin:
 
     def tags(self) -> set[str]:
         """The names of its tags."""
-        ran = self.checkout.run(*self.options, "ls-remote", "--tags", "--refs", "origin")
+        ran = self._run("ls-remote", "--tags", "--refs", "origin")
         if ran.returncode != 0:
             raise Failed(
                 f"Origin's tags could not be listed: {ran.stderr.strip()}",
@@ -209,7 +210,7 @@ class _Origin:
         if not versions:
             return
         references = [f"refs/tags/{version.tag}" for version in versions]
-        ran = self.checkout.run(*self.options, "push", "--quiet", "--atomic", "origin", *references)
+        ran = self._run("push", "--quiet", "--atomic", "origin", *references)
         if ran.returncode != 0:
             if made:
                 self.checkout.git("tag", "--delete", *(version.tag for version in made))
@@ -217,6 +218,9 @@ class _Origin:
                 f"Origin did not take {', '.join(version.tag for version in made or versions)}: {ran.stderr.strip()}",
                 "Nothing was released. Mend that and run it again: it picks up every commit without a release.",
             )
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.checkout.run(*self.options, *arguments, remote=True)
 
 
 def _versions(checkout: Checkout, there: Collection[str]) -> Mapping[str, list[Version]]:

@@ -7,26 +7,34 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path"
 	"regexp"
 	"strings"
 	"sync"
 
+	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	"github.com/distribution/reference"
 )
+
+// largestManifest is what the registry and ECR take, in bytes: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+const largestManifest = 4 << 20
 
 var manifestPath = regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`)
 
@@ -57,25 +65,58 @@ func authenticated(passwordFile string, next http.Handler) http.Handler {
 	})
 }
 
-// immutable refuses to write a tag that exists, as ECR does with IMMUTABLE_WITH_EXCLUSION: even with the digest it has.
-func immutable(movable []string, next http.Handler) http.Handler {
+// immutable lets a tag be written once, as ECR does with IMMUTABLE_WITH_EXCLUSION: a second write is refused whatever it
+// brings, even the digest that the tag has (https://github.com/aws/containers-roadmap/issues/2179). A client that asks
+// first what the tag has, as BuildKit and containerd do by HEAD, and finds what it was about to push, succeeds:
+// https://github.com/containerd/containerd/blob/v2.2.4/core/remotes/docker/pusher.go
+//
+// Tags are looked up where they are kept. What a request over HTTP is told depends on the media types it accepts.
+func immutable(movable []string, images distribution.Namespace, next http.Handler) http.Handler {
+	var writing sync.Mutex
 	return http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
 		found := manifestPath.FindStringSubmatch(request.URL.Path)
-		if request.Method == http.MethodPut && found != nil && !strings.Contains(found[2], ":") && !matches(movable, found[2]) {
-			head := request.Clone(request.Context())
-			head.Method, head.Body = http.MethodHead, http.NoBody
-			head.Header.Set("Accept", "*/*")
-			answer := httptest.NewRecorder()
-			next.ServeHTTP(answer, head)
-			if answer.Code == http.StatusOK {
-				refuse(writer, http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
-					"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the repository is immutable.",
-					found[2], found[1]))
-				return
-			}
+		if request.Method != http.MethodPut || found == nil || strings.Contains(found[2], ":") || matches(movable, found[2]) {
+			next.ServeHTTP(writer, request)
+			return
 		}
-		next.ServeHTTP(writer, request)
+		// All of it is read before the lock is taken, so that a client that sends slowly holds up nobody else.
+		content, err := io.ReadAll(http.MaxBytesReader(writer, request.Body, largestManifest))
+		if err != nil {
+			refuse(writer, http.StatusBadRequest, "MANIFEST_INVALID", err.Error())
+			return
+		}
+		request.Body = io.NopCloser(bytes.NewReader(content))
+		writing.Lock()
+		defer writing.Unlock()
+		taken, err := isTaken(request.Context(), images, found[1], found[2])
+		switch {
+		case err != nil:
+			refuse(writer, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		case taken:
+			refuse(writer, http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
+				"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.",
+				found[2], found[1]))
+		default:
+			next.ServeHTTP(writer, request)
+		}
 	})
+}
+
+// isTaken tells whether a repository has the tag, whatever it names. A name that no repository can have has none.
+func isTaken(ctx context.Context, images distribution.Namespace, name, tag string) (bool, error) {
+	named, err := reference.WithName(name)
+	if err != nil {
+		return false, nil
+	}
+	repository, err := images.Repository(ctx, named)
+	if err != nil {
+		return false, err
+	}
+	_, err = repository.Tags(ctx).Get(ctx, tag)
+	if errors.As(err, &distribution.ErrTagUnknown{}) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // handshake is the first byte of a TLS connection, and of no HTTP request: https://www.rfc-editor.org/rfc/rfc8446#section-5.1
@@ -164,8 +205,14 @@ func main() {
 	settings.Catalog.MaxEntries = 1000
 	settings.HTTP.Secret = "one process, so no other one has to agree on it"
 	app := handlers.NewApp(context.Background(), settings)
+	// A second view of the same files: the app does not show its own.
+	images, err := storage.NewRegistry(
+		context.Background(), filesystem.New(filesystem.DriverParameters{RootDirectory: *directory, MaxThreads: 100}))
+	if err != nil {
+		log.Fatal(err)
+	}
 	log.Fatal(http.Serve(
 		either{listener, &tls.Config{Certificates: []tls.Certificate{pair}}},
-		authenticated(*passwordFile, immutable(strings.Split(*movable, ","), app)),
+		authenticated(*passwordFile, immutable(strings.Split(*movable, ","), images, app)),
 	))
 }

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,8 @@ TIMEOUT: Final = 120
 """Seconds after which Git is taken to hang."""
 
 _SETTINGS: Final = {
-    # The repository may have settings of its own for these, and the first two are read from the home directory as well.
+    # The repository may have settings of its own for these, and the first is read from the home directory as well.
     "core.attributesFile": os.devnull,
-    "core.excludesFile": os.devnull,
     # Line ends count as the commit has them, also in a work tree that a Windows user's settings have made.
     "core.autocrlf": "input",
     "core.safecrlf": "false",
@@ -45,7 +44,7 @@ class GitError(Exception):
 
 def environment(caller: Mapping[str, str], *, remote: bool = False) -> dict[str, str]:
     """The variables to run Git, or a program that runs it, with: none of the caller's `GIT_*`, which a hook would set
-    for another repository, and none of the settings of the user and of the machine.
+    for another repository, and none of the settings of the user and of the machine, but for `ignore_rules`.
 
     Args:
         caller: the variables to start from.
@@ -69,6 +68,17 @@ def environment(caller: Mapping[str, str], *, remote: bool = False) -> dict[str,
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
     }
+
+
+def ignore_rules(directory: Path) -> Sequence[str]:
+    """Options by which Git ignores what the user ignores in every repository, such as `.env`: that keeps a file out and
+    brings none in.
+
+    Raises:
+        GitError: as `run` does.
+    """
+    found = run(directory, "config", "--type=path", "--get", "core.excludesFile", remote=True).stdout
+    return ("-c", f"core.excludesFile={os.fsdecode(found).rstrip()}") if found else ()
 
 
 def run(

@@ -108,7 +108,8 @@ class Checkout:
 
     def changes(self) -> list[str]:
         """Files that differ from HEAD, and new ones that Git does not ignore."""
-        status = self.git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        rules = git.ignore_rules(self.root)
+        status = self.git(*rules, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
         return [entry[3:] for entry in status.split("\0") if entry]
 
     def require_clean(self, what: str) -> None:

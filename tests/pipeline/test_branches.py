@@ -84,6 +84,17 @@ def test_a_dirty_tree_is_refused_with_its_files_and_ignored_files_do_not_count(r
         checkout.require_clean("a plan")
 
 
+def test_what_a_developer_ignores_everywhere_makes_no_tree_dirty(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ignored").write_text(".DS_Store\n")
+    (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignored'}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    checkout = Checkout.find(repository.check_out("develop"))
+    (checkout.root / ".DS_Store").touch()
+    checkout.require_clean("a plan")
+
+
 def test_the_checkout_is_found_from_a_folder_in_it_and_nowhere_else(repository: Repository, tmp_path: Path) -> None:
     folder = repository.server / "app"
     folder.mkdir()

@@ -56,26 +56,8 @@ def show_signatures(repository: Path) -> Mapping[str, str]:
     return _settings_of_the_user(repository, f"[log]\n\tshowSignature = true\n[gpg]\n\tprogram = {gpg}\n")
 
 
-def ignore_what_is_new(repository: Path) -> Mapping[str, str]:
-    (repository.parent / "ignored").write_text("new\n")
-    return _settings_of_the_user(repository, f"[core]\n\texcludesFile = {repository.parent / 'ignored'}\n")
-
-
-def ignore_what_is_new_by_the_usual_file(repository: Path) -> Mapping[str, str]:
-    home = repository.parent / "home"
-    (home / ".config" / "git").mkdir(parents=True)
-    (home / ".config" / "git" / "ignore").write_text("new\n")
-    return {"HOME": str(home), "XDG_CONFIG_HOME": ""}
-
-
 def hide_what_is_new(repository: Path) -> Mapping[str, str]:
     return _settings_of_the_user(repository, "[status]\n\tshowUntrackedFiles = no\n")
-
-
-def ignore_in_this_repository_alone(repository: Path) -> Mapping[str, str]:
-    (repository.parent / "ignored").write_text("new\n")
-    ask(repository, "config", "core.excludesFile", str(repository.parent / "ignored"))
-    return {}
 
 
 def watch_files(repository: Path) -> Mapping[str, str]:
@@ -113,10 +95,7 @@ Surroundings = Callable[[Path], Mapping[str, str]]
     [
         set_variables,
         show_signatures,
-        ignore_what_is_new,
-        ignore_what_is_new_by_the_usual_file,
         hide_what_is_new,
-        ignore_in_this_repository_alone,
         watch_files,
         replace_the_commit,
     ],
@@ -131,6 +110,34 @@ def test_neither_variables_nor_settings_nor_replacements_change_an_answer(
         monkeypatch.setenv(name, value)
     assert [ask(repository, *question) for question in questions] == before
     assert not (repository.parent / "asked").exists()
+
+
+def ignore_by_a_setting(repository: Path) -> Mapping[str, str]:
+    (repository.parent / "ignored").write_text("new\n")
+    return _settings_of_the_user(repository, f"[core]\n\texcludesFile = {repository.parent / 'ignored'}\n")
+
+
+def ignore_by_the_usual_file(repository: Path) -> Mapping[str, str]:
+    home = repository.parent / "home"
+    (home / ".config" / "git").mkdir(parents=True)
+    (home / ".config" / "git" / "ignore").write_text("new\n")
+    return {"HOME": str(home), "XDG_CONFIG_HOME": ""}
+
+
+def ignore_in_this_repository_alone(repository: Path) -> Mapping[str, str]:
+    (repository.parent / "ignored").write_text("new\n")
+    ask(repository, "config", "core.excludesFile", str(repository.parent / "ignored"))
+    return {}
+
+
+@pytest.mark.parametrize("rules", [ignore_by_a_setting, ignore_by_the_usual_file, ignore_in_this_repository_alone])
+def test_what_a_user_ignores_everywhere_is_ignored(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, rules: Surroundings
+) -> None:
+    (repository / "new").touch()
+    for name, value in rules(repository).items():
+        monkeypatch.setenv(name, value)
+    assert ask(repository, *git.ignore_rules(repository), "status", "--porcelain") == ""
 
 
 def test_line_ends_that_a_checkout_has_made_are_no_change(repository: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Final, cast, final
 from rehearsal.cloud import functions, images, kubernetes_objects, rules
 from rehearsal.cloud.faults import Fault, FaultError, Faults
 from rehearsal.cloud.kinds import Kind, kind_of
-from rehearsal.cloud.properties import UNKNOWN, Properties, Value, differences, merged_properties
+from rehearsal.cloud.properties import UNKNOWN, Properties, Value, beyond, differences, merged_properties
 from rehearsal.cloud.refusal import ApiError
 from rehearsal.cloud.resource import Resource
 from rehearsal.places import ACCOUNT, REGION
@@ -149,6 +149,17 @@ class Cloud:
         computed = dict(kind_of(type).computed)
         computed["arn"] = UNKNOWN
         return merged_properties(cast(Properties, _all_unknown(computed)), inputs)
+
+    def preview_update(self, type: str, outputs: Properties, old: Properties, new: Properties) -> Properties:
+        """The outputs of an update from `old` to `new` inputs as far as they are known ahead of it: what was added to
+        the old inputs stays (pulumi-terraform-bridge answers with the planned state, which keeps what is computed).
+        """
+        if type.startswith("docker-build:"):
+            return self.preview(type, new)
+        added = beyond(outputs, old)
+        if type.startswith("aws:"):
+            added |= dict.fromkeys(kind_of(type).unsettled, UNKNOWN)
+        return merged_properties(added, new)
 
     def create(self, type: str, name: str, inputs: Properties) -> Resource:
         """Makes a resource. `name` is what its made-up ids derive from: the URN where there is one.

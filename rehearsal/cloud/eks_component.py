@@ -26,6 +26,8 @@ from rehearsal.cloud.properties import (
 )
 
 TYPE: Final = "eks:index:Cluster"
+PROVIDER: Final = "pulumi:providers:"
+"""What the types of providers start with."""
 
 
 def _trust(service: str) -> str:
@@ -135,6 +137,10 @@ class ClusterComponent:
         role = self._role()
         cluster = self._cluster(role)
         outputs = self._outputs(cluster)
+        # With an authentication mode of `API` nothing is made by it.
+        self._child(
+            f"{PROVIDER}kubernetes", f"{name}-eks-k8s", {"kubeconfig": outputs["kubeconfigJson"]}, after=(cluster.urn,)
+        )
         if self._inputs.get("createOidcProvider"):
             issuer = cluster.output("identities", "0", "oidcs", "0", "issuer")
             oidc = self._child(

@@ -22,7 +22,8 @@ class Kind:
 
     `named` is the input that holds the physical name and that the provider fills when it is left out; `longest` is
     the length AWS allows it. `replaces` are the inputs that AWS cannot change in place (`ForceNew` in the provider's
-    schema). `duplicate` is the error code and text for a second resource of the same physical name.
+    schema). `unsettled` are outputs that a preview of an update does not know. `duplicate` is the error code and text
+    for a second resource of the same physical name.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Kind:
     longest: int = 255
     replaces: frozenset[str] = frozenset()
     computed: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    unsettled: frozenset[str] = frozenset()
     tagged: bool = True
     duplicate: tuple[str, str] | None = None
 
@@ -360,6 +362,10 @@ KINDS: Final[Mapping[str, Kind]] = {
             "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16", "ipFamily": "ipv4"},
             "accessConfig": {"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": True},
         },
+        # pulumi-aws answers with what Terraform plans, which keeps them. Others do not know them until the update is
+        # done, and all that was made of a kubeconfig looked as if it had to go: nothing may hang on the better answer.
+        # https://github.com/pulumi/pulumi-eks/issues/352, https://github.com/pulumi/pulumi-aws-native/issues/2247
+        unsettled=frozenset({"endpoint", "certificateAuthority"}),
         duplicate=("ResourceInUseException", "Cluster already exists with name: {name}"),
     ),
     "aws:eks/fargateProfile:FargateProfile": Kind(

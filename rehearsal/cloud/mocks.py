@@ -14,8 +14,8 @@ from pulumi import Resource
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
 from rehearsal.cloud.account import Cloud
+from rehearsal.cloud.eks_component import PROVIDER, Child, ClusterComponent, Construction
 from rehearsal.cloud.eks_component import TYPE as EKS_CLUSTER
-from rehearsal.cloud.eks_component import Child, ClusterComponent, Construction
 from rehearsal.cloud.properties import RESOURCE_REFERENCE, SIGNATURE, Properties, Value, without_signatures
 from rehearsal.cloud.resource import Resource as CloudResource
 
@@ -135,7 +135,7 @@ class _AccountMonitor:
         self, type: str, name: str, inputs: Properties, *, parent: str, custom: bool, after: Iterable[str]
     ) -> Child:
         urn = f"urn:pulumi:stack::project::{type}::{name}"
-        if not custom:
+        if not custom or type.startswith(PROVIDER):
             return Child(urn=urn, id="", outputs=inputs)
         made = _create(self._cloud, self._stack, type, name, inputs)
         return Child(urn=urn, id=made.id, outputs=made.outputs)

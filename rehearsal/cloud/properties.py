@@ -81,6 +81,17 @@ def merged_properties(below: Properties, above: Properties) -> Properties:
     return cast(Properties, merged(below, above))
 
 
+def beyond(whole: Properties, part: Properties) -> Properties:
+    """What an object holds, at any depth of objects, that another lacks: of outputs, what was added to the inputs."""
+    found: Properties = {}
+    for key, value in whole.items():
+        if key not in part:
+            found[key] = value
+        elif isinstance(value, dict):
+            found[key] = beyond(value, object_at(part, key))
+    return found
+
+
 def differences(old: Value, new: Value, path: str = "") -> Iterator[tuple[str, str]]:
     """Paths as the engine writes them (`a.b[0]`) with `ADD`, `DELETE` or `UPDATE`; an unknown differs from
     everything.

@@ -29,9 +29,10 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
+from rehearsal.cloud import kubernetes_provider
 from rehearsal.cloud.account import Cloud, HalfWayError
+from rehearsal.cloud.eks_component import PROVIDER, Child, ClusterComponent, Construction
 from rehearsal.cloud.eks_component import TYPE as EKS_CLUSTER
-from rehearsal.cloud.eks_component import Child, ClusterComponent, Construction
 from rehearsal.cloud.faults import FaultError
 from rehearsal.cloud.properties import (
     UNKNOWN,
@@ -139,8 +140,8 @@ class EngineMonitor:
                 custom=custom,
                 object=to_struct(inputs),
                 dependencies=[*after],
-                provider=self._providers.get("aws", "") if custom else "",
-                version=metadata.version("pulumi-aws") if custom else "",
+                provider=self._providers.get("aws", "") if type.startswith("aws:") else "",
+                version=_version_of(type) if custom else "",
                 providers={} if custom else self._providers,
                 protect=self._protect,
                 retainOnDelete=self._retain if custom else False,
@@ -154,6 +155,12 @@ class EngineMonitor:
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         self._register_outputs(resource_pb2.RegisterResourceOutputsRequest(urn=urn, outputs=to_struct(outputs)))
+
+
+def _version_of(type: str) -> str:
+    """Of the package that a resource, or a provider itself, is of."""
+    package = type.removeprefix(PROVIDER).partition(":")[0]
+    return metadata.version(f"pulumi-{package}")
 
 
 @final
@@ -199,9 +206,12 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        """A change of settings never replaces a provider's resources, except that of the region."""
+        """A change of settings replaces a provider's resources only where they would be in another place."""
         old, new = from_struct(request.old_inputs or request.olds), from_struct(request.news)
-        replaces = ["region"] if old.get("region") != new.get("region") and not has_unknown(new) else []
+        if self._package == "kubernetes":
+            replaces = kubernetes_provider.replaces(old, new)
+        else:
+            replaces = ["region"] if old.get("region") != new.get("region") and not has_unknown(new) else []
         changes = provider_pb2.DiffResponse.DIFF_NONE if old == new else provider_pb2.DiffResponse.DIFF_SOME
         return provider_pb2.DiffResponse(changes=changes, replaces=replaces)
 
@@ -285,9 +295,8 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         type, _ = _type_and_name(request.urn)
         inputs = from_struct(request.news)
         if request.preview:
-            outputs = {**from_struct(request.olds), **inputs}
-            if type.startswith("docker-build:"):
-                outputs = self._cloud.preview(type, inputs)
+            olds, old_inputs = from_struct(request.olds), from_struct(request.old_inputs)
+            outputs = self._cloud.preview_update(type, olds, old_inputs, inputs)
             return provider_pb2.UpdateResponse(properties=to_struct(outputs))
         try:
             self._reach_cluster()

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime import stack as pulumi_stack
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import callback_pb2, resource_pb2
 
 from rehearsal.cloud import functions
 from rehearsal.cloud.account import Cloud
@@ -197,6 +197,14 @@ class _Recorder(pulumi_mocks.MockMonitor):
         return response
 
 
+@final
+class _Callbacks:
+    """Takes what the engine would call for the children of a component, which mocks do not register."""
+
+    def register_transform(self, transform: pulumi.ResourceTransform) -> callback_pb2.Callback:
+        return callback_pb2.Callback(token=f"{id(transform)}", target="nobody")
+
+
 def _secrets(value: Value, path: str = "") -> Iterator[str]:
     """Paths of secrets."""
     if isinstance(value, list):
@@ -228,6 +236,7 @@ def program(
     mocks = CloudMocks(cloud, stacks, named or stack)
     recorder = _Recorder(mocks, refers_to)
     pulumi_mocks.set_mocks(mocks, project="smallcase", stack=named or stack, preview=False, monitor=recorder)
+    pulumi_settings.SETTINGS.callbacks = _Callbacks()  # pyright: ignore[reportAttributeAccessIssue]
     pulumi.runtime.set_all_config({**config(stack, **(changes or {})), "aws:allowedAccountIds": json.dumps(accounts)})
     root = cast("pulumi_stack.Stack", pulumi_settings.get_root_resource())
     root.outputs = {}

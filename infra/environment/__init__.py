@@ -64,7 +64,7 @@ class Environment(pulumi.ComponentResource):
         self.ingress = Ingress(
             "ingress",
             IngressArgs(
-                namespace=self.namespace.name,
+                namespace=self.namespace,
                 ingress_class=args.platform.ingress_class,
                 annotations=args.platform.ingress_annotations,
                 host=host_in(args.platform.domain, args.stack, args.settings.host),

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from infra.environment.namespace import Namespace
 from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
 
 DEREGISTRATION_DELAY: Final = 30
@@ -33,7 +34,7 @@ https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingr
 class IngressArgs:
     """An entrance to one namespace."""
 
-    namespace: pulumi.Input[str]
+    namespace: Namespace
     ingress_class: pulumi.Input[str]
     annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """Settings that all load balancers share."""
@@ -57,7 +58,7 @@ class Ingress(pulumi.ComponentResource):
             "service",
             metadata={
                 "name": APPLICATION,
-                "namespace": args.namespace,
+                "namespace": args.namespace.name,
                 "labels": COMMON,
                 # It would wait for pods, which come after it. On a Deployment this annotation would hide a broken app.
                 "annotations": {**DECLARED, "pulumi.com/skipAwait": "true"},
@@ -67,7 +68,7 @@ class Ingress(pulumi.ComponentResource):
                 "selector": SELECTOR,
                 "ports": [{"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}],
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.namespace]),
         )
         backend = kubernetes.networking.v1.IngressBackendArgsDict(
             service={"name": APPLICATION, "port": {"name": "http"}},
@@ -81,7 +82,7 @@ class Ingress(pulumi.ComponentResource):
             "ingress",
             metadata={
                 "name": APPLICATION,
-                "namespace": args.namespace,
+                "namespace": args.namespace.name,
                 "labels": COMMON,
                 "annotations": pulumi.Output.from_input(args.annotations).apply(
                     lambda shared: {**DECLARED, **shared, **TARGET_ANNOTATIONS}

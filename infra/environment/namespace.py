@@ -33,14 +33,15 @@ class NamespaceArgs:
 class Namespace(pulumi.ComponentResource):
     """A namespace in which only unprivileged pods run, and only ready ones get traffic."""
 
-    name: pulumi.Output[str]
+    name: str
+    """Plain, so that it is known in every preview; what is in the namespace depends on it besides."""
 
     def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Namespace", name, {}, opts)
-        resource = kubernetes.core.v1.Namespace(
+        self.name = args.name
+        kubernetes.core.v1.Namespace(
             "namespace",
             metadata={"name": args.name, "labels": LABELS, "annotations": DECLARED},
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
         )
-        self.name = resource.metadata.apply(lambda metadata: metadata.name or args.name)
         self.register_outputs({"name": self.name})

@@ -28,7 +28,7 @@ ROLLOUT_TIMEOUT: Final = f"{PROGRESS_DEADLINE + 30}s"
 class WorkloadArgs:
     """The application in one namespace."""
 
-    namespace: pulumi.Input[str]
+    namespace: str
     image: pulumi.Input[str]
     version: str
     settings: EnvironmentSettings

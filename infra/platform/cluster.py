@@ -38,7 +38,9 @@ class ClusterArgs:
 class Cluster(pulumi.ComponentResource):
     """A Kubernetes API and nothing to look after: no node, no node role, no security group of our own."""
 
-    name: pulumi.Output[str]
+    name: str
+    """Plain: what is known of a cluster by its name stays the same cluster's through every change of it. Whoever uses
+    the name and nothing else of the cluster depends on it besides."""
     kubeconfig: pulumi.Output[str]
     oidc_provider_arn: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
@@ -76,7 +78,8 @@ class Cluster(pulumi.ComponentResource):
         pod_execution = aws.iam.RolePolicyAttachment(
             "pod-execution", role=self.pod_execution_role.name, policy_arn=POD_EXECUTION_POLICY, opts=child
         )
-        cluster = eks.Cluster(
+        self.name = args.name
+        self._cluster = eks.Cluster(
             "cluster",
             name=args.name,
             version=versions.KUBERNETES,
@@ -116,14 +119,17 @@ class Cluster(pulumi.ComponentResource):
             kube_proxy_addon_options=eks.KubeProxyAddonOptionsArgs(version=versions.KUBE_PROXY),
             vpc_cni_options=eks.VpcCniOptionsArgs(addon_version=versions.VPC_CNI),
             # Pods need the routes for as long as the cluster lives, and the component looks them up at run time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network, logs, pod_execution], protect=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.network, logs, pod_execution],
+                protect=True,
+                transforms=[identified_as(args.name)],
+            ),
         )
-        self.kubeconfig = cluster.kubeconfig_json
-        # Known once the cluster answers, and not before: whoever uses the name means the cluster.
-        self.name = self.kubeconfig.apply(lambda _: args.name)
-        self.oidc_provider_arn = cluster.oidc_provider_arn
-        self.oidc_issuer = cluster.oidc_issuer
-        self.security_group_id = cluster.cluster_security_group_id
+        self.kubeconfig = self._cluster.kubeconfig_json
+        self.oidc_provider_arn = self._cluster.oidc_provider_arn
+        self.oidc_issuer = self._cluster.oidc_issuer
+        self.security_group_id = self._cluster.cluster_security_group_id
         self.register_outputs({"name": self.name})
 
     def grant_administration(self, name: str, principal_arn: str) -> None:
@@ -150,7 +156,7 @@ class Cluster(pulumi.ComponentResource):
             cluster_name=self.name,
             principal_arn=principal_arn,
             kubernetes_groups=list(groups),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._cluster]),
         )
 
     def grant_api(self, name: str, security_group_id: pulumi.Input[str], description: str) -> None:
@@ -165,6 +171,18 @@ class Cluster(pulumi.ComponentResource):
             to_port=443,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def identified_as(cluster: str) -> pulumi.ResourceTransform:
+    """Let the component's own provider for Kubernetes know its cluster by the name too. It is protected with the rest,
+    and would be replaced whenever a preview does not know the kubeconfig, which refuses the preview."""
+
+    def identify(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        if args.type_ != "pulumi:providers:kubernetes":
+            return None
+        return pulumi.ResourceTransformResult(props={**args.props, "clusterIdentifier": cluster}, opts=args.opts)
+
+    return identify
 
 
 def pod_execution_trust(region: str, account: str, cluster: str) -> str:

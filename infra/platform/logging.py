@@ -54,9 +54,9 @@ class Logging(pulumi.ComponentResource):
         )
         kubernetes.core.v1.ConfigMap(
             "router",
-            metadata={"name": CONFIG_MAP, "namespace": namespace.metadata["name"], "labels": MANAGED},
+            metadata={"name": CONFIG_MAP, "namespace": NAMESPACE, "labels": MANAGED},
             data=configuration(stack, region),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[write]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[write, namespace]),
         )
         self.register_outputs({})
 

@@ -50,6 +50,16 @@ class Outcome:
                 changes[outcome["metadata"]["type"]] = outcome["metadata"]["op"]
         return {kind: operation for kind, operation in changes.items() if not kind.startswith("smallcase:")}
 
+    def lost(self) -> set[str]:
+        """Resources that did not stay: deleted, or replaced by another of the same name. By type and logical name."""
+        told = (cast("Mapping[str, Mapping[str, str]]", event.get("resourcePreEvent") or {}) for event in self.events)
+        steps = (one["metadata"] for one in told if one)
+        return {
+            f"{step['type']}::{step['urn'].rpartition('::')[2]}"
+            for step in steps
+            if "delete" in step["op"] or "replace" in step["op"]
+        }
+
     def errors(self) -> list[str]:
         """What went wrong, each message once, without the engine's closing words; those of the CLI itself where it
         refuses to start the engine."""

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-from tests.engine.world import CLUSTER, INGRESS, NAMESPACE, RELEASE, Step, World
+from tests.engine.world import CLUSTER, INGRESS, NAMESPACE, RELEASE, SERVICE, Step, World
 from tests.stack_files import ALLOW_LIST
 
+CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
+ENTRY: Final = "aws:eks/accessEntry:AccessEntry"
 ATTACHMENT: Final = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 NAT: Final = "aws:ec2/natGateway:NatGateway"
 OIDC: Final = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
@@ -88,7 +90,7 @@ def both_layers_in_one(world: World) -> Life:
     steps["destroy", "develop"] = world.destroy("develop")
     steps["protected", "green"] = world.try_to_destroy("green")
     world.unprotect("green")
-    with world.slow("delete", INGRESS, NAMESPACE, RELEASE, PROFILE, ATTACHMENT, CLUSTER):
+    with world.slow("delete", SERVICE, INGRESS, NAMESPACE, RELEASE, PROFILE, ATTACHMENT, ENTRY, CLUSTER):
         steps["destroy", "green"] = world.destroy("green")
     world.empty_repository()
     steps["destroy again", "green"] = world.destroy("green")

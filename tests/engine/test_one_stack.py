@@ -4,6 +4,8 @@ import pytest
 
 from tests.engine.stories import (
     ATTACHMENT,
+    CONFIG_MAP,
+    ENTRY,
     NAT,
     OIDC,
     PROFILE,
@@ -58,6 +60,16 @@ def test_the_cluster_waits_for_its_network(steps: Steps, first: str) -> None:
     assert steps["up", "green"].outcome.ends_before("create", first, CLUSTER)
 
 
+@pytest.mark.parametrize("first", [CLUSTER, OIDC, PROFILE])
+@pytest.mark.parametrize("then", [ENTRY, RELEASE, NAMESPACE])
+def test_what_is_made_in_the_cluster_waits_until_the_whole_of_it_stands(steps: Steps, first: str, then: str) -> None:
+    assert steps["up", "green"].outcome.ends_before("create", first, then)
+
+
+def test_what_is_in_a_namespace_of_the_platform_waits_for_it(steps: Steps) -> None:
+    assert steps["up", "green"].outcome.ends_before("create", f"smallcase:platform:Logging${NAMESPACE}", CONFIG_MAP)
+
+
 @pytest.mark.parametrize(
     ("first", "then"), [(RELEASE, OWN_NAMESPACE), (OWN_NAMESPACE, SERVICE), (SERVICE, INGRESS), (INGRESS, DEPLOYMENT)]
 )
@@ -106,7 +118,11 @@ def test_neither_layer_is_destroyed_by_mistake(steps: Steps) -> None:
     [
         (DEPLOYMENT, INGRESS),
         (INGRESS, RELEASE),
+        (INGRESS, SERVICE),
+        (SERVICE, OWN_NAMESPACE),
         (OWN_NAMESPACE, RELEASE),
+        (CONFIG_MAP, f"smallcase:platform:Logging${NAMESPACE}"),
+        (ENTRY, CLUSTER),
         (RELEASE, PROFILE),
         (RELEASE, ATTACHMENT),
         (RELEASE, CLUSTER),

@@ -36,7 +36,7 @@ RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 REPOSITORY: Final = "aws:ecr/repository:Repository"
 SERVICE: Final = "kubernetes:core/v1:Service"
 
-_PAGE: Final = Path("app/smallcase/templates/page.html")
+_PAGE: Final = "app/smallcase/templates/page.html"
 
 _OVERLAY: Final = Overlay(
     platform={"aws:allowedAccountIds": [ACCOUNT], **ALLOW_LIST}, environment={"aws:allowedAccountIds": [ACCOUNT]}
@@ -123,13 +123,22 @@ class World:
     @contextmanager
     def changed_page(self) -> Generator[None]:
         """A checkout whose application has a change that is not committed, for the length of a `with` block."""
-        page = self.checkout / _PAGE
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text + "<!-- changed -->\n", encoding="utf-8")
+        with self.edited(_PAGE, {"</section>": "</section><!-- changed -->"}):
+            yield
+
+    @contextmanager
+    def edited(self, file: str, changes: Mapping[str, str]) -> Generator[None]:
+        """A checkout in which a file says other things, for the length of a `with` block."""
+        path = self.checkout / file
+        text = edited = path.read_text(encoding="utf-8")
+        for before, after in changes.items():
+            assert before in edited, f"{file} no longer has {before!r}"
+            edited = edited.replace(before, after)
+        path.write_text(edited, encoding="utf-8")
         try:
             yield
         finally:
-            page.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
 
     @contextmanager
     def slow(self, operation: Operation, *types: str) -> Generator[None]:

@@ -4,10 +4,11 @@ import json
 from datetime import date
 from typing import cast
 
+import pulumi
 import pytest
 
 from infra import fargate, versions
-from infra.platform.cluster import DNS_SIZE, pod_execution_trust
+from infra.platform.cluster import DNS_SIZE, identified_as, pod_execution_trust
 from tests.graph import EKS_CLUSTER, Node, environment, platform
 
 ADMINISTRATORS = '["arn:aws:iam::123456789012:role/administrator"]'
@@ -160,6 +161,35 @@ def test_the_kubeconfig_is_handed_over_as_text_and_holds_no_credential(stack: st
     assert set(user["user"]) == {"exec"}
     assert user["user"]["exec"]["command"] == "aws"
     assert user["user"]["exec"]["args"][:4] == ["--region", "us-east-1", "eks", "get-token"]
+
+
+@pytest.mark.parametrize("stack", ["platform", "green"])
+def test_every_provider_for_kubernetes_knows_its_cluster_by_the_name(stack: str) -> None:
+    graph = platform() if stack == "platform" else environment(stack)
+    assert graph.one("pulumi:providers:kubernetes").at("clusterIdentifier") == "smallcase-platform"
+
+
+def test_so_does_the_one_that_the_component_has_of_its_own_and_nothing_else_of_it_is_touched() -> None:
+    identify = identified_as("smallcase-platform")
+    options = pulumi.ResourceOptions(protect=True)
+
+    def child(of: str) -> pulumi.ResourceTransformArgs:
+        return pulumi.ResourceTransformArgs(
+            custom=True, type_=of, name="cluster-eks-k8s", props={"kubeconfig": "{}"}, opts=options
+        )
+
+    identified = identify(child("pulumi:providers:kubernetes"))
+    assert isinstance(identified, pulumi.ResourceTransformResult)
+    assert identified.props == {"kubeconfig": "{}", "clusterIdentifier": "smallcase-platform"}
+    assert identified.opts is options
+    assert identify(child("aws:eks/cluster:Cluster")) is None
+
+
+def test_access_is_granted_to_a_cluster_that_answers_and_taken_away_before_it_goes() -> None:
+    graph = platform(administrators=ADMINISTRATORS)
+    made = graph.one(EKS_CLUSTER)
+    granted = graph.of("aws:eks/accessEntry:AccessEntry", "aws:eks/accessPolicyAssociation:AccessPolicyAssociation")
+    assert [str(node) for node in granted if not graph.depends(node, made)] == []
 
 
 @pytest.mark.trap("T15")

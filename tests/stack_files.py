@@ -17,6 +17,17 @@ ALLOW_LIST: Final[Mapping[str, object]] = {
 """What a person has to add to `Pulumi.platform.yaml`: where they come from, and a machine image of their region."""
 
 
+EVERYTHING: Final[Mapping[str, object]] = {
+    "smallcase:administrators": ["arn:aws:iam::123456789012:role/operations"],
+    "smallcase:alarmMail": "operations@example.org",
+    "smallcase:domain": "example.org",
+    "smallcase:jenkinsAllowList": ["198.51.100.0/24"],
+    "smallcase:natGateways": "per-zone",
+    "smallcase:registryEndpoints": True,
+}
+"""What a platform can have besides, by configuration."""
+
+
 def declared() -> dict[str, Mapping[str, object]]:
     """The keys that `Pulumi.yaml` declares, each with type, description and default."""
     keys = cast("dict[str, object]", yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"])

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, final
@@ -52,13 +52,16 @@ class Outcome:
 
     def lost(self) -> set[str]:
         """Resources that did not stay: deleted, or replaced by another of the same name. By type and logical name."""
+        return self._named(lambda operation: "delete" in operation or "replace" in operation)
+
+    def created(self) -> set[str]:
+        """Resources that were not there before. By type and logical name."""
+        return self._named(lambda operation: operation == "create")
+
+    def _named(self, is_meant: Callable[[str], bool]) -> set[str]:
         told = (cast("Mapping[str, Mapping[str, str]]", event.get("resourcePreEvent") or {}) for event in self.events)
         steps = (one["metadata"] for one in told if one)
-        return {
-            f"{step['type']}::{step['urn'].rpartition('::')[2]}"
-            for step in steps
-            if "delete" in step["op"] or "replace" in step["op"]
-        }
+        return {f"{step['type']}::{step['urn'].rpartition('::')[2]}" for step in steps if is_meant(step["op"])}
 
     def errors(self) -> list[str]:
         """What went wrong, each message once, without the engine's closing words; those of the CLI itself where it

@@ -1,7 +1,7 @@
 """The platform with everything that is optional, through the real engine."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +10,12 @@ import pytest
 from rehearsal.cloud.faults import THROTTLING, Fault
 from rehearsal.cloud.resource import Resource
 from tests.engine.world import (
+    ATTACHMENT,
     CLUSTER,
     DEPLOYMENT,
     IMAGE,
     INGRESS,
+    INSTANCE,
     RELEASE,
     Account,
     World,
@@ -21,11 +23,10 @@ from tests.engine.world import (
     in_namespace,
     types_in,
 )
+from tests.stack_files import EVERYTHING
 
 ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
-ATTACHMENT: Final = "aws:ec2/volumeAttachment:VolumeAttachment"
 CERTIFICATE: Final = "aws:acm/certificate:Certificate"
-INSTANCE: Final = "aws:ec2/instance:Instance"
 INTERFACE: Final = "aws:ec2/networkInterface:NetworkInterface"
 LISTENER: Final = "aws:lb/listener:Listener"
 NAT: Final = "aws:ec2/natGateway:NatGateway"
@@ -34,14 +35,6 @@ RULE: Final = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 VALIDATION: Final = "aws:acm/certificateValidation:CertificateValidation"
 VOLUME: Final = "aws:ebs/volume:Volume"
 
-EVERYTHING: Final[Mapping[str, object]] = {
-    "smallcase:administrators": ["arn:aws:iam::123456789012:role/operations"],
-    "smallcase:alarmMail": "operations@example.org",
-    "smallcase:domain": "example.org",
-    "smallcase:jenkinsAllowList": ["198.51.100.0/24"],
-    "smallcase:natGateways": "per-zone",
-    "smallcase:registryEndpoints": True,
-}
 ZONE_MISSING: Final = "no matching Route 53 Hosted Zone found"
 
 

@@ -16,11 +16,11 @@ import pytest
 from infra import versions
 from rehearsal.cloud import kubernetes_objects, rules
 from rehearsal.cloud.properties import UNKNOWN, Properties, Value, strings_in
-from tests.engine.test_complete_platform import EVERYTHING
-from tests.engine.world import CLUSTER, NAMESPACE, RELEASE, Step, World, empty_world
+from tests.engine.world import ATTACHMENT, CLUSTER, INSTANCE, NAMESPACE, RELEASE, Step, World, empty_world
+from tests.stack_files import EVERYTHING
 
 ADD_ON: Final = "aws:eks/addon:Addon"
-CONTROLLER: Final = {"aws:ec2/instance:Instance::controller", "aws:ec2/volumeAttachment:VolumeAttachment::jenkins-home"}
+CONTROLLER: Final = frozenset({f"{INSTANCE}::controller", f"{ATTACHMENT}::jenkins-home"})
 GROUP: Final = "aws:cloudwatch/logGroup:LogGroup"
 ROUTE: Final = "aws:ec2/route:Route"
 SUBNET: Final = "aws:ec2/subnet:Subnet"
@@ -82,7 +82,7 @@ CHANGES: Final[Mapping[str, Change]] = {
     ),
     "the labels of everything in the cluster": LABELS,
     # The controller boots anew where it is given another address.
-    "everything optional": Change(settings=EVERYTHING, updates=ROUTE, replaces=frozenset(CONTROLLER)),
+    "everything optional": Change(settings=EVERYTHING, updates=ROUTE, replaces=CONTROLLER),
 }
 
 MADE_BY_AWS: Final = re.compile(r"(Id|Ids|Arn|Fqdns)$")

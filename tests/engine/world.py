@@ -1,8 +1,10 @@
 """The program itself, its stacks and an account for them: what the rehearsal runs, without the machine it needs."""
 
+import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +26,13 @@ from tests.stack_files import ALLOW_LIST, CHECKOUT
 PASSWORD: Final = "a-registry-password"
 """What logs in to the registry, and must never be read anywhere."""
 
+ATTACHMENT: Final = "aws:ec2/volumeAttachment:VolumeAttachment"
 CLUSTER: Final = "aws:eks/cluster:Cluster"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
 INDEX: Final = "docker-build:index:Index"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
+INSTANCE: Final = "aws:ec2/instance:Instance"
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 OWN_NAMESPACE: Final = f"smallcase:environment:Namespace${NAMESPACE}"
 """That of an environment, in the engine's events; the platform has others."""
@@ -90,6 +94,12 @@ class World:
 
     def refresh(self, stack: str) -> Step:
         return self._step("refresh", "--stack", stack, "--yes", "--skip-preview", "--expect-no-changes")
+
+    def export(self, stack: str) -> dict[str, dict[str, object]]:
+        """The state of a stack, secrets shown."""
+        exported = self.harness.pulumi("stack", "export", "--stack", stack, "--show-secrets")
+        assert exported.code == 0, exported.output
+        return cast("dict[str, dict[str, object]]", json.loads(exported.stdout))
 
     def unprotect(self, stack: str) -> None:
         """Allows everything in a stack to be destroyed, as a person does who means it."""
@@ -189,17 +199,28 @@ def replicas_of(deployment: Resource) -> int:
     return int(cast("dict[str, float]", deployment.outputs["spec"])["replicas"])
 
 
-def make_checkout(directory: Path) -> Path:
-    """What the working tree holds, committed to a repository of its own."""
+def make_checkout(directory: Path, commit: str = "") -> Path:
+    """What the working tree holds, or an earlier commit, committed to a repository of its own."""
+    if commit:
+        archive = directory.with_name(f"{directory.name}.tar")
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        _git(CHECKOUT, "archive", "--output", str(archive), commit)
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter="data")
+    else:
+        _copy(directory)
+    (directory / ".venv").symlink_to(CHECKOUT / ".venv")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "the program"]):
+        _git(directory, *command)
+    return directory
+
+
+def _copy(directory: Path) -> None:
     listed = _git(CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (CHECKOUT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, directory / name)
-    (directory / ".venv").symlink_to(CHECKOUT / ".venv")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "the program"]):
-        _git(directory, *command)
-    return directory
 
 
 def _git(checkout: Path, *arguments: str) -> str:

@@ -21,8 +21,8 @@ from typing import Final, cast, final
 from rehearsal.progress import Progress
 from rehearsal.toolchain import ensure_cli
 from tests.engine.stories import ENVIRONMENTS
-from tests.engine.world import ATTACHMENT, INSTANCE, Step, World, empty_world, make_checkout
-from tests.stack_files import ALLOW_LIST, EVERYTHING
+from tests.engine.world import ATTACHMENT, INSTANCE, Step, World, empty_world, git, make_checkout
+from tests.stack_files import ALLOW_LIST, CHECKOUT, EVERYTHING
 
 FOLDER: Final = Path(__file__).parent / "checkpoints"
 
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
         prog="tests.engine.checkpoint", description="Renew the checkpoints from a release."
     )
     parser.add_argument("commit", help="a released commit or its tag")
-    commit = parser.parse_args(arguments).commit
+    commit = git(CHECKOUT, "rev-parse", f"{parser.parse_args(arguments).commit}^{{commit}}").strip()
     pulumi = ensure_cli(Progress()) / "pulumi"
     refused = {name: gone for name in CHECKPOINTS if (gone := _lost_with(commit, name, pulumi))}
     for name, gone in refused.items():

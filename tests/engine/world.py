@@ -204,26 +204,26 @@ def make_checkout(directory: Path, commit: str = "") -> Path:
     if commit:
         archive = directory.with_name(f"{directory.name}.tar")
         archive.parent.mkdir(parents=True, exist_ok=True)
-        _git(CHECKOUT, "archive", "--output", str(archive), commit)
+        git(CHECKOUT, "archive", "--output", str(archive), commit)
         with tarfile.open(archive) as tar:
             tar.extractall(directory, filter="data")
     else:
         _copy(directory)
     (directory / ".venv").symlink_to(CHECKOUT / ".venv")
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "the program"]):
-        _git(directory, *command)
+        git(directory, *command)
     return directory
 
 
 def _copy(directory: Path) -> None:
-    listed = _git(CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = git(CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (CHECKOUT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, directory / name)
 
 
-def _git(checkout: Path, *arguments: str) -> str:
+def git(checkout: Path, *arguments: str) -> str:
     who = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     command = ["git", "-C", checkout, *arguments]
     ran = subprocess.run(

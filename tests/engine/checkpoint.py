@@ -75,9 +75,9 @@ def _restore(world: World, checkpoint: Checkpoint) -> None:
     """Make the stack, with an empty state, and put the resources into that."""
     world.create(checkpoint.stack)
     state = world.export(checkpoint.stack)
-    state["deployment"]["resources"] = json.loads(checkpoint.file.read_text())
+    state["deployment"]["resources"] = json.loads(checkpoint.file.read_text(encoding="utf-8"))
     file = world.directory / f"{checkpoint.name}.json"
-    file.write_text(json.dumps(state))
+    file.write_text(json.dumps(state), encoding="utf-8")
     done = world.harness.pulumi("stack", "import", "--stack", checkpoint.stack, "--file", str(file))
     assert done.code == 0, done.output
 
@@ -95,8 +95,8 @@ def write(commit: str, pulumi: Path) -> None:
             with empty_world(Path(temporary) / platform, checkout, pulumi) as world:
                 for checkpoint in CHECKPOINTS.values():
                     if platform in (checkpoint.name, checkpoint.on):
-                        checkpoint.file.write_text(_brought_up(world, checkpoint))
-    (FOLDER / "COMMIT").write_text(f"{commit}\n")
+                        checkpoint.file.write_text(_brought_up(world, checkpoint), encoding="utf-8")
+    (FOLDER / "COMMIT").write_text(f"{commit}\n", encoding="utf-8")
 
 
 def _brought_up(world: World, checkpoint: Checkpoint) -> str:

@@ -87,8 +87,8 @@ def test_a_dirty_tree_is_refused_with_its_files_and_ignored_files_do_not_count(r
 def test_what_a_developer_ignores_everywhere_makes_no_tree_dirty(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "ignored").write_text(".DS_Store\n")
-    (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignored'}\n")
+    (tmp_path / "ignored").write_text(".DS_Store\n", encoding="utf-8")
+    (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignored'}\n", encoding="utf-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     checkout = Checkout.find(repository.check_out("develop"))
     (checkout.root / ".DS_Store").touch()

@@ -19,7 +19,7 @@ def ask(directory: Path, *arguments: str) -> str:
 def make_repository(directory: Path, text: str) -> Path:
     directory.mkdir()
     ask(directory, "init", "--quiet")
-    (directory / "file").write_text(text)
+    (directory / "file").write_text(text, encoding="utf-8")
     ask(directory, "add", "--all")
     ask(directory, "commit", "--quiet", "--message", text)
     sign(directory)
@@ -51,7 +51,7 @@ def set_variables(repository: Path) -> Mapping[str, str]:
 
 def show_signatures(repository: Path) -> Mapping[str, str]:
     gpg = repository.parent / "gpg"
-    gpg.write_text("#!/bin/sh\necho 'gpg: Signature made today' >&2\n")
+    gpg.write_text("#!/bin/sh\necho 'gpg: Signature made today' >&2\n", encoding="utf-8")
     gpg.chmod(0o755)
     return _settings_of_the_user(repository, f"[log]\n\tshowSignature = true\n[gpg]\n\tprogram = {gpg}\n")
 
@@ -62,7 +62,7 @@ def hide_what_is_new(repository: Path) -> Mapping[str, str]:
 
 def watch_files(repository: Path) -> Mapping[str, str]:
     watcher = repository.parent / "watcher"
-    watcher.write_text(f"#!/bin/sh\ntouch {repository.parent / 'asked'}\n")
+    watcher.write_text(f"#!/bin/sh\ntouch {repository.parent / 'asked'}\n", encoding="utf-8")
     watcher.chmod(0o755)
     ask(repository, "config", "core.fsmonitor", str(watcher))
     return {}
@@ -83,7 +83,7 @@ def replace_the_commit(repository: Path) -> Mapping[str, str]:
 
 
 def _settings_of_the_user(repository: Path, text: str) -> Mapping[str, str]:
-    (repository.parent / "gitconfig").write_text(text)
+    (repository.parent / "gitconfig").write_text(text, encoding="utf-8")
     return {"GIT_CONFIG_GLOBAL": str(repository.parent / "gitconfig")}
 
 
@@ -113,19 +113,19 @@ def test_neither_variables_nor_settings_nor_replacements_change_an_answer(
 
 
 def ignore_by_a_setting(repository: Path) -> Mapping[str, str]:
-    (repository.parent / "ignored").write_text("new\n")
+    (repository.parent / "ignored").write_text("new\n", encoding="utf-8")
     return _settings_of_the_user(repository, f"[core]\n\texcludesFile = {repository.parent / 'ignored'}\n")
 
 
 def ignore_by_the_usual_file(repository: Path) -> Mapping[str, str]:
     home = repository.parent / "home"
     (home / ".config" / "git").mkdir(parents=True)
-    (home / ".config" / "git" / "ignore").write_text("new\n")
+    (home / ".config" / "git" / "ignore").write_text("new\n", encoding="utf-8")
     return {"HOME": str(home), "XDG_CONFIG_HOME": ""}
 
 
 def ignore_in_this_repository_alone(repository: Path) -> Mapping[str, str]:
-    (repository.parent / "ignored").write_text("new\n")
+    (repository.parent / "ignored").write_text("new\n", encoding="utf-8")
     ask(repository, "config", "core.excludesFile", str(repository.parent / "ignored"))
     return {}
 

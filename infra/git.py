@@ -22,6 +22,8 @@ _SETTINGS: Final = {
     # What others say about the work tree: a program of the user's, and a cache.
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
+    # Part of an index, in the repository wherever the index is.
+    "core.splitIndex": "false",
     "core.hooksPath": os.devnull,
     "log.showSignature": "false",
     # Whoever asks runs the checkout's own Python already: an owner to be careful of has been trusted before.

@@ -4,19 +4,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
 from infra import revision
+from infra.environment.context import EPOCH, lay_out
 from infra.image_reference import ImageReference
 from infra.names import physical_name
-
-EPOCH: Final = 315532800
-"""1 January 1980, in seconds since 1970: the date of everything that the build adds. The exporter only lowers dates, so
-this is older than any file of any work tree; and it is the same for every commit, so unchanged layers stay the same."""
 
 
 @final
@@ -75,11 +72,11 @@ class Image(pulumi.ComponentResource):
 
     def _build(self, args: ImageArgs, source: revision.Revision) -> pulumi.Output[str]:
         repository = pulumi.Output.from_input(args.repository_url)
+        context = lay_out(source.app)
         image = docker_build.Image(
             "image",
-            # Seen from the project directory: another clone in another place is not another image.
-            context=docker_build.BuildContextArgs(location=revision.APP),
-            dockerfile=docker_build.DockerfileArgs(location=f"{revision.APP}/Dockerfile"),
+            context=docker_build.BuildContextArgs(location=str(context)),
+            dockerfile=docker_build.DockerfileArgs(location=str(context / "Dockerfile")),
             build_args=build_arguments(source, args.base_image),
             # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
             platforms=[docker_build.Platform.LINUX_AMD64],

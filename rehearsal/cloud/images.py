@@ -16,7 +16,7 @@ COMPUTED: Final = ("contextHash", "digest", "ref")
 
 
 def context_hash(inputs: Properties, directory: Path) -> str:
-    """A digest of the names and contents of the build context and of the Dockerfile; relative paths start at
+    """A digest of the names, modes and contents of the build context and of the Dockerfile; relative paths start at
     `directory`.
 
     Raises `CloudError` where either does not exist.
@@ -29,7 +29,8 @@ def context_hash(inputs: Properties, directory: Path) -> str:
         files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
         for path in files:
             if "__pycache__" not in path.parts:
-                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+                about = f"{path.relative_to(root)}\0{path.stat().st_mode:o}\0"
+                digest.update(about.encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -42,7 +42,7 @@ SERVICE: Final = "kubernetes:core/v1:Service"
 
 _PAGE: Final = "app/smallcase/templates/page.html"
 
-_OVERLAY: Final = Overlay(
+OVERLAY: Final = Overlay(
     platform={"aws:allowedAccountIds": [ACCOUNT], **ALLOW_LIST}, environment={"aws:allowedAccountIds": [ACCOUNT]}
 )
 
@@ -238,7 +238,7 @@ def empty_world(directory: Path, checkout: Path, pulumi: Path) -> Generator[Worl
     with _account(directory) as (cloud, ports):
         harness = Harness.create(directory, pulumi, ports, name="smallcase")
         (harness.project / "Pulumi.yaml").unlink()
-        project.generate(checkout, harness.project, _OVERLAY)
+        project.generate(checkout, harness.project, OVERLAY)
         yield World(directory=directory, checkout=checkout, harness=harness, cloud=cloud)
 
 

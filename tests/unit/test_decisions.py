@@ -1,19 +1,16 @@
 """Decisions that are pure functions: they need neither Pulumi nor a cloud."""
 
-import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Network
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
-from infra import fargate, revision
+from infra import fargate
 from infra.fargate import PodSize
 from infra.image_reference import ImageReference
 from infra.names import physical_name
 from infra.platform.addresses import divide
-from infra.revision import RevisionError
 
 
 @pytest.mark.parametrize("network", ["10.42.0.0/16", "172.16.0.0/18", "192.168.0.0/20"])
@@ -94,84 +91,3 @@ def test_an_image_reference_reads_back_as_it_was_written() -> None:
     reference = ImageReference.parse(text)
     assert str(reference) == text
     assert reference.commit == "0123456789ab-dirty-01234567"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    git(tmp_path, "init", "--quiet")
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "page.py").write_text("one", encoding="utf-8")
-    commit(tmp_path, "the app")
-    return tmp_path
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.test", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", "-C", directory, *identity, *arguments], check=True, capture_output=True, encoding="utf-8"
-    ).stdout.strip()
-
-
-def commit(directory: Path, message: str) -> str:
-    git(directory, "add", "--all")
-    git(directory, "commit", "--quiet", "--message", message)
-    return git(directory, "rev-parse", "HEAD")
-
-
-def test_a_clean_tree_is_named_after_its_commit(checkout: Path) -> None:
-    assert revision.read(checkout).commit == git(checkout, "rev-parse", "HEAD")[:12]
-
-
-def test_a_commit_outside_the_app_leaves_the_image_as_it_is(checkout: Path) -> None:
-    before = revision.read(checkout)
-    (checkout / "README").write_text("text", encoding="utf-8")
-    commit(checkout, "docs")
-    after = revision.read(checkout)
-    assert after.commit != before.commit
-    assert after.app_commit == before.app_commit
-
-
-def test_a_merge_that_brings_the_app_along_keeps_its_commit_and_so_its_image(checkout: Path) -> None:
-    git(checkout, "checkout", "--quiet", "-b", "develop")
-    (checkout / "app" / "page.py").write_text("two", encoding="utf-8")
-    made = commit(checkout, "change")
-    git(checkout, "checkout", "--quiet", "-")
-    git(checkout, "merge", "--quiet", "--no-ff", "--message", "merge", "develop")
-    assert revision.read(checkout).app_commit == made
-
-
-def test_a_dirty_app_is_named_after_its_content(checkout: Path) -> None:
-    (checkout / "app" / "page.py").write_text("two", encoding="utf-8")
-    first = revision.read(checkout).commit
-    (checkout / "app" / "new.py").write_text("", encoding="utf-8")
-    second = revision.read(checkout).commit
-    assert "-dirty-" in first
-    assert "-dirty-" in second
-    assert first != second
-    (checkout / "app" / "new.py").unlink()
-    assert revision.read(checkout).commit == first
-
-
-def test_a_file_that_nobody_added_makes_the_app_dirty_since_the_build_takes_it_along(checkout: Path) -> None:
-    (checkout / "app" / "new.py").write_text("", encoding="utf-8")
-    assert "-dirty-" in revision.read(checkout).commit
-    (checkout / ".gitignore").write_text("new.py\n", encoding="utf-8")
-    assert "-dirty-" not in revision.read(checkout).commit
-
-
-def test_a_change_outside_the_app_does_not_make_the_image_dirty(checkout: Path) -> None:
-    (checkout / "notes").write_text("text", encoding="utf-8")
-    assert "dirty" not in revision.read(checkout).commit
-
-
-def test_a_folder_without_git_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(RevisionError, match="Deploy from a clone"):
-        revision.read(tmp_path)
-
-
-def test_a_checkout_whose_app_was_never_committed_is_refused(tmp_path: Path) -> None:
-    git(tmp_path, "init", "--quiet")
-    (tmp_path / "README").write_text("text", encoding="utf-8")
-    commit(tmp_path, "docs")
-    with pytest.raises(RevisionError, match="No commit touches app/"):
-        revision.read(tmp_path)

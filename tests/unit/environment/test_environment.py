@@ -14,6 +14,7 @@ from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.image_reference import ImageReference
 from infra.revision import Revision
+from infra.revision import Tree as AppTree
 from rehearsal.cloud.mocks import STACK_REFERENCE
 from tests.graph import Graph, environment, platform, program, whole
 from tests.stack_files import own_values
@@ -32,6 +33,10 @@ DIGEST: Final = "sha256:" + "a" * 64
 BASE: Final = f"registry.test/base@{DIGEST}"
 
 Tree = dict[str, object]
+
+
+def revision(commit: str, app_commit: str = "cafe") -> Revision:
+    return Revision(commit=commit, app_commit=app_commit, app=AppTree(id="", files={}))
 
 
 def pod_of(graph: Graph) -> Tree:
@@ -249,7 +254,7 @@ def test_a_build_is_pushed_by_its_exporter_with_the_dates_of_the_commit(stack: s
 
 def test_files_are_dated_earlier_than_any_work_tree_and_the_same_in_every_commit() -> None:
     """The exporter lowers dates and never raises them: a file older than this would keep its own."""
-    one, other = (Revision(commit=letter * 12, app_commit=letter * 40) for letter in "ab")
+    one, other = (revision(letter * 12, letter * 40) for letter in "ab")
     dates = {build_arguments(source, None)["SOURCE_DATE_EPOCH"] for source in (one, other)}
     # The earliest date that a zip archive can hold, and so the earliest that tools can be trusted with.
     assert dates == {str(int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()))}
@@ -320,13 +325,13 @@ def test_the_tag_of_a_promoted_image_says_commit_and_origin_and_is_read_like_any
 @pytest.mark.parametrize("commit", ["0123456789ab", "0123456789ab-dirty-01234567"])
 @pytest.mark.parametrize("base", [None, BASE])
 def test_the_commit_is_read_back_from_whatever_tag_is_written(commit: str, base: str | None) -> None:
-    written = tag("a-stack", Revision(commit=commit, app_commit="cafe"), base)
+    written = tag("a-stack", revision(commit), base)
     assert ImageReference.parse(f"registry.test/smallcase:{written}@{DIGEST}").commit == commit
 
 
 @pytest.mark.trap("T40")
 def test_another_base_is_another_tag_or_the_registry_would_refuse_the_push() -> None:
-    source = Revision(commit="0123456789ab", app_commit="cafe")
+    source = revision("0123456789ab")
     assert tag("green", source, None) == "green-0123456789ab"
     assert re.fullmatch(r"green-0123456789ab-base-[0-9a-f]{8}", tag("green", source, BASE))
     assert tag("green", source, BASE) != tag("green", source, BASE.replace("a" * 64, "b" * 64))
@@ -353,13 +358,15 @@ def test_the_cache_lies_under_a_tag_that_may_move_in_a_form_that_ecr_takes(stack
 
 def test_two_clones_in_two_places_give_the_same_inputs() -> None:
     image = environment("green").one(IMAGE)
-    assert image.at("context") == {"location": "app"}
-    assert image.at("dockerfile") == {"location": "app/Dockerfile"}
+    location = image.text("context", "location")
+    assert re.fullmatch(r"\.build/[0-9a-f]{40}", location)
+    assert image.at("context") == {"location": location}
+    assert image.at("dockerfile") == {"location": f"{location}/Dockerfile"}
 
 
 def test_the_build_depends_on_the_application_and_its_base_alone() -> None:
-    one = Revision(commit="aaaaaaaaaaaa", app_commit="cafe")
-    other = Revision(commit="bbbbbbbbbbbb", app_commit="cafe")
+    one = revision("aaaaaaaaaaaa")
+    other = revision("bbbbbbbbbbbb")
     assert build_arguments(one, None) == build_arguments(other, None)
     assert build_arguments(one, BASE) == {**build_arguments(one, None), "BASE": BASE}
 

@@ -37,17 +37,16 @@ class Image(pulumi.ComponentResource):
 
     reference: pulumi.Output[str]
     """repository:tag@digest."""
-    commit: str
+    commit: pulumi.Output[str]
+    """The one that was built into it. An update of other resources alone leaves the image, and so this, as it was."""
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:environment:Image", name, {}, opts)
         if args.deployed is not None:
             self.reference = self._adopt(args, args.deployed)
-            self.commit = args.deployed.commit
         else:
-            source = revision.read(args.root)
-            self.reference = self._build(args, source)
-            self.commit = source.commit
+            self.reference = self._build(args, revision.read(args.root))
+        self.commit = self.reference.apply(lambda text: ImageReference.parse(text).commit)
         self.register_outputs({"reference": self.reference})
 
     def _adopt(self, args: ImageArgs, image: ImageReference) -> pulumi.Output[str]:

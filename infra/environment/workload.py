@@ -30,7 +30,7 @@ class WorkloadArgs:
 
     namespace: str
     image: pulumi.Input[str]
-    version: str
+    version: pulumi.Input[str]
     settings: EnvironmentSettings
     ingress: Ingress
     """Comes first: readiness gates are injected only into pods that are made while Service and Ingress exist."""

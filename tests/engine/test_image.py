@@ -1,10 +1,31 @@
-"""The image of an environment, whoever deploys it from wherever."""
+"""The image of an environment, whoever deploys it from wherever, and what says which it is."""
 
 import os
 from pathlib import Path
+from typing import cast
 
+from infra.image_reference import ImageReference
 from rehearsal import project
-from tests.engine.world import OVERLAY, World, git
+from rehearsal.cloud.resource import Resource
+from tests.engine.world import DEPLOYMENT, IMAGE, OVERLAY, World, deployment, git, image_of
+
+GREEN = "smallcase-green"
+
+
+def variables_of(deployment: Resource) -> dict[str, str]:
+    spec = cast("dict[str, dict[str, dict[str, list[dict[str, list[dict[str, str]]]]]]]", deployment.outputs["spec"])
+    (container,) = spec["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+
+
+def says_what_runs(world: World) -> str:
+    """The commit that all agree on."""
+    running = deployment(world.account(), GREEN)
+    said, outputs = variables_of(running), world.harness.outputs("green")
+    commit = ImageReference.parse(image_of(running)).commit
+    assert said["SMALLCASE_IMAGE"] == outputs["image"] == image_of(running)
+    assert said["SMALLCASE_VERSION"] == outputs["commit"] == commit
+    return commit
 
 
 def test_another_clone_of_the_commit_with_other_line_ends_dates_and_modes_and_ignored_files_changes_nothing(
@@ -24,3 +45,15 @@ def test_another_clone_of_the_commit_with_other_line_ends_dates_and_modes_and_ig
     project.generate(clone, live.harness.project, OVERLAY)
     preview = live.preview("green", "--expect-no-changes")
     assert preview.succeeded, preview.outcome.output
+
+
+def test_an_update_of_the_deployment_alone_says_the_version_of_the_image_that_it_runs(live: World) -> None:
+    before = says_what_runs(live)
+    with live.changed_page(), live.settings("green", {"smallcase:replicas": 3}):
+        up = live.up("green", "--target", f"**{DEPLOYMENT}::deployment")
+        assert up.succeeded, up.outcome.output
+        assert up.outcome.changes() == {DEPLOYMENT: "update"}
+        assert says_what_runs(live) == before
+        up = live.up("green")
+        assert up.outcome.changes() == {IMAGE: "update", DEPLOYMENT: "update"}
+        assert says_what_runs(live) != before

@@ -1,0 +1,122 @@
+"""`make` where the caller's settings and paths are unusual. What it installs with is played by programs that write down
+how they were called."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+
+from tests.surroundings.conftest import cloned
+
+PYTHON3: Final = """#!/bin/sh
+case $2 in
+    venv)
+        mkdir -p "$3/bin"
+        cp "$0" "$3/bin/python"
+        cp "${0%/*}/uv.stub" "$3/bin/uv"
+        ;;
+esac
+"""
+UV: Final = """#!/bin/sh
+mkdir -p .venv
+env -0 >.venv/variables
+"""
+ELSEWHERE: Final = {
+    "BASH_ENV": "/nowhere",
+    "CDPATH": "/",
+    "GIT_DIR": "/nowhere",
+    "PIP_TARGET": "/nowhere",
+    "PIP_USER": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTHONHOME": "/nowhere",
+    "PYTHONINSPECT": "1",
+    "PYTHONPATH": "/nowhere",
+    "PYTHONSAFEPATH": "1",
+    "UV_EXCLUDE_NEWER": "2020-01-01",
+    "UV_FROZEN": "1",
+    "UV_PROJECT_ENVIRONMENT": "elsewhere",
+    "UV_PYTHON": "3.99",
+    "VIRTUAL_ENV": "/nowhere",
+}
+"""Settings that move what is made, or change what is run."""
+KEPT: Final = {
+    "GIT_SSL_CAINFO": "/company.pem",
+    "HTTPS_PROXY": "http://proxy.example.org:3128",
+    "PIP_CERT": "/company.pem",
+    "PIP_INDEX_URL": "https://index.example.org/simple",
+    "PYTEST_ADDOPTS": "-x",
+    "PYTHONIOENCODING": "ascii",
+    "UV_DEFAULT_INDEX": "https://index.example.org/simple",
+    "UV_INDEX_COMPANY_PASSWORD": "secret",
+    "UV_OFFLINE": "1",
+}
+"""Settings that say where to fetch from and how to print."""
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A PATH without `uv`, whose Python makes virtual environments that have one."""
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    for program in ("sh", "env", "mkdir", "cp", "touch", "rm", "make", "sha256sum", "cut", "bash"):
+        (directory / program).symlink_to(cast("str", shutil.which(program)))
+    for name, text in (("python3", PYTHON3), ("uv.stub", UV)):
+        (directory / name).write_text(text, encoding="utf-8")
+        (directory / name).chmod(0o755)
+    return directory
+
+
+def make(directory: Path, *targets: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--no-print-directory", *targets],
+        cwd=directory,
+        env=variables,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+def variables_of_uv(clone: Path) -> dict[str, str]:
+    written = (clone / ".venv" / "variables").read_text(encoding="utf-8")
+    return dict(line.split("=", 1) for line in written.split("\0") if line)
+
+
+@pytest.mark.parametrize("name", ["x y", "x y/$HOME", 'it\'s "here" `now`', "ä → ü", "-rf"])
+def test_make_installs_what_it_needs_under_any_home_and_in_any_folder_and_removes_nothing(
+    name: str, origin: Path, programs: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "machine"
+    home, clone = root / name / "home", cloned(origin, root / name / "clone")
+    home.mkdir(parents=True)
+    canaries = [root / "x" / "canary", root / "y" / "canary", home / ".cache" / "smallcase" / "canary", clone / "y"]
+    for canary in canaries:
+        canary.parent.mkdir(parents=True, exist_ok=True)
+        canary.touch()
+    ran = make(clone, ".venv/ready", HOME=str(home), PATH=str(programs))
+    assert [canary for canary in canaries if not canary.exists()] == []
+    assert ran.returncode == 0, ran.stderr
+    assert (clone / ".venv" / "ready").exists()
+    assert (
+        make(clone, ".venv/ready", HOME=str(home), PATH=str(programs)).stdout == "make: '.venv/ready' is up to date.\n"
+    )
+
+
+def test_make_goes_by_the_callers_settings_about_fetching_and_printing_and_by_no_other(
+    origin: Path, programs: Path, tmp_path: Path
+) -> None:
+    clone = cloned(origin, tmp_path / "clone")
+    ran = make(clone, ".venv/ready", HOME=str(tmp_path), PATH=str(programs), **ELSEWHERE, **KEPT)
+    assert ran.returncode == 0, ran.stderr
+    seen = variables_of_uv(clone)
+    assert sorted(ELSEWHERE.keys() & seen.keys()) == []
+    assert seen.items() >= KEPT.items()
+
+
+def test_targets_run_whatever_the_caller_has_set_for_python(clone: Path, tmp_path: Path) -> None:
+    ran = make(clone, "teardown", **{**os.environ, **ELSEWHERE, "HOME": str(tmp_path)})
+    assert ran.stderr.startswith("teardown: There is no stack '' here."), ran.stderr

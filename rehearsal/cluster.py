@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rehearsal.node import Node
 from rehearsal.node.probes import listens
 from rehearsal.progress import Progress
 from rehearsal.project import Overlay
+from rehearsal.removal import remove
 from rehearsal.toolchain.pins import KUBERNETES
 from rehearsal.toolchain.pulumi_tools import ensure_pulumi
 from rehearsal.toolchain.tools import ensure_rehearsal_tools
@@ -111,9 +111,9 @@ def _code(package: str) -> dict[str, str]:
 
 
 def empty_cache(progress: Progress) -> None:
-    """Delete what was built or unpacked for later rehearsals; Go's own caches are not touched."""
+    """Delete what was built or unpacked for later rehearsals; caches of Go itself stay. Raises as `remove` does."""
     with progress.step(f"deleting {places.cache_directory()}"):
-        shutil.rmtree(places.cache_directory(), ignore_errors=True)
+        remove(places.cache_directory())
 
 
 def stop(progress: Progress) -> None:

@@ -60,9 +60,16 @@ ZONES: Final = {"a": "use1-az1", "b": "use1-az2", "c": "use1-az4", "d": "use1-az
 
 def cache_directory() -> Path:
     """What may be kept for the next time: programs built or unpacked, keyed by their pins. Safe to delete."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smallcase"
+    return _base("XDG_CACHE_HOME", ".cache") / "smallcase"
 
 
 def state_directory() -> Path:
     """What one rehearsal owns, all of it removed by `make rehearse-down`."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "smallcase-rehearsal"
+    return _base("XDG_STATE_HOME", ".local/state") / "smallcase-rehearsal"
+
+
+def _base(variable: str, usual: str) -> Path:
+    """Where a user's files of a kind are; a path that is not absolute does not count:
+    https://specifications.freedesktop.org/basedir-spec/latest/"""
+    given = Path(os.environ.get(variable, ""))
+    return given if given.is_absolute() else Path.home() / usual

@@ -28,7 +28,7 @@ from rehearsal import cluster, node, places, project
 from rehearsal.cluster import CHECKOUT
 from rehearsal.node.certificates import DEPLOY
 from rehearsal.progress import Progress, RehearsalError
-from rehearsal.toolchain.cache import exclusively
+from rehearsal.toolchain.cache import exclusively, own_cache
 
 DEADLINE: Final = 900.0
 """Seconds that a stack has to come up."""
@@ -65,7 +65,7 @@ def down(progress: Progress) -> None:
 
 def _alone() -> AbstractContextManager[None]:
     """Two at once would write each other's project directory, or take the node from under each other."""
-    return exclusively(places.cache_directory() / "rehearse.lock")
+    return exclusively(own_cache() / "rehearse.lock")
 
 
 def _up(progress: Progress, checkout: Path) -> list[Live]:

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 from rehearsal.places import state_directory
-
-MARKER: Final = "made-by-smallcase-rehearsal"
-"""The file that says that a state directory is the project's own, and may be emptied."""
+from rehearsal.removal import MARKER
 
 
 @final

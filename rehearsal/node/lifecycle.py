@@ -14,13 +14,13 @@ from rehearsal.node import certificates, components, machine
 from rehearsal.node.capacity import make_room
 from rehearsal.node.components import Component
 from rehearsal.node.configuration import HIDDEN, write_configuration
-from rehearsal.node.files import MARKER, NodeFiles, node_files
+from rehearsal.node.files import NodeFiles, node_files
 from rehearsal.node.images import BASE, push_images
 from rehearsal.node.namespace import Namespace, read_process
 from rehearsal.node.probes import Probe
-from rehearsal.places import cache_directory
 from rehearsal.progress import Progress, RehearsalError
-from rehearsal.toolchain.cache import exclusively
+from rehearsal.removal import remove
+from rehearsal.toolchain.cache import exclusively, own_cache
 from rehearsal.toolchain.tools import RehearsalTools
 
 READY_WITHIN: Final = 60.0
@@ -134,20 +134,16 @@ def stop(progress: Progress) -> None:
     if not files.marker.exists():
         progress.note("no rehearsal runs on this machine")
         return
-    with _one_at_a_time(), progress.step("taking the node down"):
+    with _one_at_a_time(), progress.step(f"taking the node down, and deleting {files.state}"):
         namespace = Namespace.find(files.namespace)
         if namespace:
             namespace.destroy()
         machine.undo(files)
-        # The marker goes last, so that an interrupted removal can be taken up again.
-        for path in files.state.iterdir():
-            if path.name != MARKER:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        shutil.rmtree(files.state)
+        remove(files.state)
 
 
 def _one_at_a_time() -> AbstractContextManager[None]:
-    return exclusively(cache_directory() / LOCK_NAME)
+    return exclusively(own_cache() / LOCK_NAME)
 
 
 def _make_state(files: NodeFiles) -> None:

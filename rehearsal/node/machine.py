@@ -20,8 +20,9 @@ from typing import Final, cast, final
 
 from rehearsal import places
 from rehearsal.node.configuration import CGROUP, HIDDEN
-from rehearsal.node.files import MARKER, NodeFiles
+from rehearsal.node.files import NodeFiles
 from rehearsal.progress import RehearsalError
+from rehearsal.removal import MARKER
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 

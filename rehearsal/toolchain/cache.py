@@ -8,6 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rehearsal.places import cache_directory
+from rehearsal.removal import mark
+
+
+def own_cache() -> Path:
+    """The project's cache, made and marked as its own where it is not there."""
+    return mark(cache_directory())
 
 
 @contextmanager
@@ -29,7 +35,7 @@ def cached_directory(name: str, make: Callable[[Path], None], cache: Path | None
     `make` works in a directory of another name, renamed when it is complete: an interrupted one leaves nothing that
     looks finished. What an earlier interruption left is removed first.
     """
-    cache = cache or cache_directory()
+    cache = cache or own_cache()
     final = cache / name
     if final.is_dir():
         return final

@@ -54,3 +54,28 @@ class Plan:
                     f"The plan {path} is of the {what} {found.get(what)}, not {expected}. {ONLY_WHAT_WAS_SHOWN}",
                     way_out,
                 )
+
+
+def place(given: Path) -> Path:
+    """Where a plan goes, with one of an earlier run taken away: a preview that fails must not leave a plan.
+
+    Raises:
+        WrongUse: something is there that is no plan.
+    """
+    path = given.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not _is_plan(path):
+        raise WrongUse(
+            f"{path} is there and is no plan, so it is left as it is.", "Name another file, or remove this one."
+        )
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _is_plan(path: Path) -> bool:
+    """Whether it looks like Pulumi's own (`DeploymentPlanV1` in sdk/go/common/apitype/plan.go), signed or not."""
+    try:
+        content: object = json.loads(path.read_bytes())
+    except (ValueError, OSError):
+        return False
+    return isinstance(content, dict) and "manifest" in content

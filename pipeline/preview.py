@@ -12,7 +12,7 @@ from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Refused
-from pipeline.plan import Plan
+from pipeline.plan import Plan, place
 from pipeline.progress import under_way
 from pipeline.pulumi import explain
 from pipeline.report import Report
@@ -48,10 +48,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
         Refused: a plan of a pull request, or in CI of a dirty tree.
-        WrongUse: see `environments.find`.
+        WrongUse: see `environments.find` and `plan.place`.
     """
     deadline = Deadline.after(options.deadline)
-    plan = _plan_file(options.save_plan)
+    plan = place(options.save_plan) if options.save_plan else None
     report = Report.begin(REPORT)
     target = environments.find(options, out)
     if not isinstance(target, Target):
@@ -119,16 +119,6 @@ def _note(target: Target) -> str:
         return "" if Cluster.of(target).may_change() else CLIENT_SIDE
     except ClusterUnreachable as unreachable:
         return UNKNOWN.format(reason=unreachable)
-
-
-def _plan_file(given: Path | None) -> Path | None:
-    """Where the plan goes, with one of an earlier run taken away: a preview that fails must not leave a plan."""
-    if given is None:
-        return None
-    path = given.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    return path
 
 
 def _require_plan_allowed(target: Target) -> None:

@@ -66,11 +66,14 @@ def test_a_checkout_that_may_not_be_written_is_named(
     is_wrong_use(run_verb(clone, "test"), str(clone / "reports"), "Read-only file system")
 
 
-def test_a_plan_that_is_a_folder_is_named(repository: Repository, run_verb: RunVerb) -> None:
+@pytest.mark.parametrize("name", ["folder", "Pulumi.blue.yaml", "settings.json"])
+def test_what_is_no_plan_is_not_replaced_by_one(repository: Repository, run_verb: RunVerb, name: str) -> None:
     clone = repository.check_out("develop")
-    (clone / "plan").mkdir()
-    ran = run_verb(clone, "preview", "--save-plan", "plan", BRANCH_NAME="develop")
-    is_wrong_use(ran, str(clone / "plan"), "Is a directory")
+    (clone / "folder").mkdir()
+    (clone / "settings.json").write_text('{"mine": true}', encoding="utf-8")
+    ran = run_verb(clone, "preview", "--save-plan", name, BRANCH_NAME="develop")
+    is_wrong_use(ran, str(clone / name), "is no plan")
+    assert (clone / name).exists()
 
 
 @pytest.mark.parametrize(

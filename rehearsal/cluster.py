@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rehearsal.load_balancer.hosts import forget_hosts
 from rehearsal.load_balancer.webhook import PATH as WEBHOOK_PATH
 from rehearsal.node import Node
 from rehearsal.node.probes import listens
-from rehearsal.progress import Progress
+from rehearsal.progress import Progress, RehearsalError
 from rehearsal.project import Overlay
 from rehearsal.removal import remove
 from rehearsal.toolchain.pins import KUBERNETES
@@ -23,6 +24,7 @@ from rehearsal.toolchain.pulumi_tools import ensure_pulumi
 from rehearsal.toolchain.tools import ensure_rehearsal_tools
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
+_PLAIN: Final = re.compile(r"[\w/.+=@~-]+")
 
 
 @final
@@ -43,6 +45,7 @@ def start(progress: Progress) -> Standing:
         RehearsalError: the machine lacks something, something is taken, or a process does not come up.
     """
     # Before anything is fetched or built, which may take a quarter of an hour.
+    check_paths(CHECKOUT, places.cache_directory(), places.state_directory())
     node.check()
     pulumi = ensure_pulumi(progress)
     running = node.start(ensure_rehearsal_tools(progress), progress)
@@ -58,6 +61,17 @@ def start(progress: Progress) -> Standing:
             os.environ, programs=[pulumi.directory, running.tools.kubernetes], pulumi_home=pulumi.home
         ),
     )
+
+
+def check_paths(*paths: Path) -> None:
+    """Refuse paths that some program of the rehearsal would split or take for something else: they stand in its
+    settings, in addresses and in lists. Raises RehearsalError."""
+    for path in paths:
+        if not _PLAIN.fullmatch(str(path)):
+            raise RehearsalError(
+                f"The rehearsal does not work with the path {str(path)!r}, only with letters, digits and `/._+=@~-`.",
+                "Move the clone, or set XDG_CACHE_HOME or XDG_STATE_HOME to another directory, and try again.",
+            )
 
 
 def version_difference(here: str = KUBERNETES, on_eks: str = versions.KUBERNETES) -> str | None:

@@ -36,6 +36,16 @@ def test_a_machine_that_cannot_run_it_is_refused_before_anything_is_fetched_or_b
         cluster.start(Progress(io.StringIO()))
 
 
+@pytest.mark.parametrize("path", ["/x y", "/a:b", "/it's", "/$HOME", "/a\nb", '/"', "/a,b"])
+def test_a_path_that_a_program_would_take_apart_is_refused_before_anything_is_changed(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", path)
+    with pytest.raises(RehearsalError, match="does not work with the path") as refused:
+        cluster.start(Progress(io.StringIO()))
+    assert repr(f"{path}/smallcase-rehearsal") in refused.value.message
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the stand-ins' code, to change."""

@@ -120,3 +120,25 @@ def test_make_goes_by_the_callers_settings_about_fetching_and_printing_and_by_no
 def test_targets_run_whatever_the_caller_has_set_for_python(clone: Path, tmp_path: Path) -> None:
     ran = make(clone, "teardown", **{**os.environ, **ELSEWHERE, "HOME": str(tmp_path)})
     assert ran.stderr.startswith("teardown: There is no stack '' here."), ran.stderr
+
+
+def test_what_every_change_has_to_pass_runs_in_its_own_clone_whatever_cdpath_says(
+    origin: Path, programs: Path, tmp_path: Path
+) -> None:
+    clone = cloned(origin, tmp_path / "clone")
+    (tmp_path / "elsewhere" / ".ci").mkdir(parents=True)
+    for program in ("make", "chromium"):
+        (programs / program).unlink(missing_ok=True)
+        (programs / program).write_text("#!/bin/sh\npwd\n", encoding="utf-8")
+        (programs / program).chmod(0o755)
+    (programs / "dirname").symlink_to(cast("str", shutil.which("dirname")))
+    ran = subprocess.run(
+        ["bash", ".ci/run"],
+        cwd=clone,
+        env={"PATH": str(programs), "CDPATH": str(tmp_path / "elsewhere")},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
+    )
+    assert set(ran.stdout.splitlines()) == {str(clone)}

@@ -11,8 +11,8 @@ from rehearsal.node.files import node_files
 
 AWS_SHIM: Final = Path(__file__).parent / "cloud" / "bin"
 
-FORGOTTEN: Final = ("AWS_", "PULUMI_", "KUBE", "DOCKER_", "BUILDX_", "HELM_")
-"""Variables of the caller that could lead a tool to a real account, cluster or builder."""
+FORGOTTEN: Final = ("AWS_", "PULUMI_", "KUBE", "DOCKER_", "BUILDX_", "HELM_", "GIT_")
+"""Variables of the caller that could lead a tool to a real account, cluster or builder, or to another repository."""
 
 OWN: Final = ("PATH", "SMALLCASE_REHEARSAL", "SSL_CERT_DIR")
 """Variables that the rehearsal sets besides."""

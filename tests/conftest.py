@@ -1,9 +1,14 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from rehearsal.progress import Progress
 from rehearsal.toolchain import RehearsalTools, ensure_cli, ensure_rehearsal_tools
+
+# A hook of Git's runs with variables that lead each `git` of a test into the repository of whoever commits.
+for name in [name for name in os.environ if name.startswith("GIT_")]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope="session")

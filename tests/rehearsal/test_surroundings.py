@@ -10,12 +10,14 @@ def variables(**caller: str) -> dict[str, str]:
     return surroundings.variables({"PATH": "/usr/bin", **caller}, programs=[Path("/tools/bin")], pulumi_home=HOME)
 
 
-def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_or_builder() -> None:
+def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_builder_or_repository() -> None:
     found = variables(
         AWS_ACCESS_KEY_ID="AKIA",
         AWS_SESSION_TOKEN="token",  # noqa: S106
         BUILDX_BUILDER="mine",
         DOCKER_HOST="tcp://docker",
+        GIT_DIR="/home/me/other/.git",
+        GIT_INDEX_FILE="/home/me/other/.git/index",
         HELM_DRIVER="sql",
         HELM_KUBECONTEXT="production",
         KUBE_EDITOR="vi",
@@ -26,7 +28,7 @@ def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_or_builder() -
     )
     assert {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "BUILDX_BUILDER", "DOCKER_HOST"} & set(found) == set()
     assert {"PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"} & set(found) == set()
-    assert {"HELM_KUBECONTEXT", "HELM_DRIVER", "KUBE_EDITOR"} & set(found) == set()
+    assert {"HELM_KUBECONTEXT", "HELM_DRIVER", "KUBE_EDITOR", "GIT_DIR", "GIT_INDEX_FILE"} & set(found) == set()
     assert found["PULUMI_BACKEND_URL"] == f"file://{places.state_directory() / 'pulumi'}"
     assert found["KUBECONFIG"] == str(places.state_directory() / "kubeconfig")
 

@@ -71,7 +71,7 @@ def lay_out(tree: Tree, folder: Path = FOLDER) -> Path:
 
 @contextmanager
 def _alone_in(folder: Path) -> Generator[None]:
-    with (folder / "lock").open("w") as lock:
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

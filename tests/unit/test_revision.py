@@ -356,7 +356,8 @@ def test_a_file_that_was_tracked_and_is_ignored_now_is_not_shipped_with_what_it_
 def test_attributes_change_nothing_of_what_a_commit_has(checkout: Path) -> None:
     """They are for a checkout, or for `git archive`."""
     (checkout / ".gitattributes").write_text(
-        "page.txt export-ignore ident eol=crlf\nutf16.txt working-tree-encoding=UTF-16\n*.subst export-subst\n"
+        "page.txt export-ignore ident eol=crlf\nutf16.txt working-tree-encoding=UTF-16\n*.subst export-subst\n",
+        encoding="utf-8",
     )
     (checkout / "app" / "page.txt").write_text("$Id$\n", encoding="utf-8")
     (checkout / "app" / "utf16.txt").write_bytes("é".encode("utf-16"))

@@ -142,7 +142,7 @@ def test_what_is_there_already_is_left_as_it_is_for_whoever_builds_from_it(tmp_p
 
 def test_a_program_waits_while_another_one_writes(tmp_path: Path) -> None:
     thread = threading.Thread(target=lay_out, args=(TREE, tmp_path))
-    with (tmp_path / "lock").open("w") as lock:
+    with (tmp_path / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         thread.start()
         thread.join(timeout=0.3)

@@ -34,6 +34,11 @@ JAVA: Final = "21"
 PYTHON: Final = "3.11"
 UV: Final = "0.13.9"
 BUILDKIT: Final = "0.31.1"
+BUILDKIT_OLDEST: Final = "0.16.0"
+"""For whoever builds with another than the agents'; `app/Dockerfile` refuses those before it. The exporter's
+`rewrite-timestamp`, without which every build is another image, came with 0.13 and goes with a push since 0.14.1. Since
+0.15, images are put together in one way (https://github.com/moby/buildkit/blob/v0.31.1/docs/build-repro.md). 0.16 is
+the first that puts a variable into `COPY --chmod`, by which a Dockerfile can tell."""
 KUBECTL: Final = "1.35.8"
 """Of the cluster's minor version; one up or down works too (https://kubernetes.io/releases/version-skew-policy/#kubectl)."""
 KUBECTL_SHA256: Final = "874d5e72dbb819f43cff16bcd1e4f8bac5b7f2361fe1e55049b0a6c676fb0cbf"

@@ -44,6 +44,13 @@ def test_the_agents_have_the_builder_that_the_rehearsal_has() -> None:
     assert re.search(rf"^require github\.com/moby/buildkit v{re.escape(versions.BUILDKIT)}$", go_mod, re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/first-deployment.md"])
+def test_the_oldest_buildkit_is_said_to_whoever_makes_a_builder_and_is_no_newer_than_the_agents(page: str) -> None:
+    assert f"BuildKit {versions.BUILDKIT_OLDEST} or newer" in (CHECKOUT / page).read_text(encoding="utf-8")
+    oldest, ours = (tuple(map(int, text.split("."))) for text in (versions.BUILDKIT_OLDEST, versions.BUILDKIT))
+    assert oldest <= ours
+
+
 def test_the_agents_have_a_kubectl_that_speaks_to_the_cluster() -> None:
     theirs, ours = (version.split(".")[:2] for version in (versions.KUBERNETES, versions.KUBECTL))
     assert theirs[0] == ours[0]

@@ -39,18 +39,19 @@ def connect(settings: Settings) -> Account:
         "aws",
         region=settings.region,
         allowed_account_ids=list(settings.account_ids) or None,
+        forbidden_account_ids=list(settings.forbidden_account_ids) or None,
         default_tags=aws.ProviderDefaultTagsArgs(tags=tags(settings.stack)),
     )
     try:
         account_id = aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider)).account_id
     except Exception as error:  # noqa: BLE001 - the SDK raises nothing more precise
         said = str(error).rpartition("returned an error: ")[2].strip()
-        allowed = (
-            f"aws:allowedAccountIds allows {', '.join(settings.account_ids)} only. " if settings.account_ids else ""
+        allowed, forbidden = map(", ".join, (settings.account_ids, settings.forbidden_account_ids))
+        rules = (f"aws:allowedAccountIds allows {allowed} only. " if allowed else "") + (
+            f"aws:forbiddenAccountIds forbids {forbidden}. " if forbidden else ""
         )
         raise AccountError(
-            f"AWS cannot be used for stack {settings.stack!r}: {said}. {allowed}"
-            "`aws sts get-caller-identity` shows whose credentials these are, "
-            f"`pulumi config get aws:allowedAccountIds -s {settings.stack}` which accounts may be touched."
+            f"AWS cannot be used for stack {settings.stack!r}: {said}. {rules}"
+            "`aws sts get-caller-identity` shows whose credentials these are; AWS_PROFILE chooses others."
         ) from None
     return Account(id=account_id, provider=provider)

@@ -91,7 +91,7 @@ def require_owners(repository: GitHub, root: Path) -> None:
             f"{OWNERS} names nobody, so nobody would be asked for the owners' review that staging and master demand. "
             "Name a team or a person and commit it: "
             f"`mkdir -p {OWNERS.parent} && echo '* @{repository.owner}/TEAM' > {OWNERS}`. "
-            "Where nobody else could approve: `pulumi config set smallcase:approvals 0 -s STACK`."
+            f"Where nobody else could approve: `pulumi config set smallcase:approvals 0 -s {pulumi.get_stack()}`."
         )
 
 

@@ -6,7 +6,7 @@ Types and defaults are declared in `Pulumi.yaml`, where `pulumi config` shows th
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Final, NoReturn, TypeVar, final
+from typing import Final, TypeVar, final
 
 import pulumi
 
@@ -46,6 +46,14 @@ KEYS: Final = frozenset(
         "githubApp",
         "alarmMail",
     }
+)
+
+AWS_KEYS: Final = ("aws:region", "aws:allowedAccountIds", "aws:forbiddenAccountIds")
+OTHERS: Final = ("docker-build", "github", "pulumi")
+"""Namespaces whose keys reach somebody without this program: the default providers that it uses, and the engine. Its
+providers of AWS and Kubernetes are its own, which know what it tells them and nothing else."""
+ACCOUNT_IDS: Final = (
+    "a list of account ids of 12 digits (in quotes: YAML takes one that begins with 0 for another number)"
 )
 
 T = TypeVar("T")
@@ -122,6 +130,7 @@ class Settings:
     region: str
     account_ids: tuple[str, ...]
     """Accounts that may be touched; empty for any."""
+    forbidden_account_ids: tuple[str, ...]
     platform_stack: str
     platform: PlatformSettings | None
     """None where another stack, `platform_stack`, owns the platform."""
@@ -131,49 +140,207 @@ class Settings:
     """None where the stack is no environment."""
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What configures a stack, as the engine hands it to the program. Each value that is read and refused is one
+    sentence: what is wrong, and the command that mends it."""
+
+    stack: str
+    values: Mapping[str, str]
+    """By full key; lists and objects as JSON."""
+    secrets: frozenset[str] = frozenset()
+    """Keys of the values that are encrypted, in whole or in part."""
+
+    def value(
+        self,
+        key: str,
+        allowed: str,
+        read: Callable[[str], T],
+        *,
+        example: str = "",
+        item: str = "",
+        mend: str = "",
+    ) -> T:
+        """The value of a key, read by a function that raises ValueError for what is not allowed.
+
+        Parameters:
+            example: a value to set instead, as a shell takes it; without it the default is.
+            item: what a list may have in it.
+            mend: a command that sets another value.
+
+        Raises:
+            SettingsError: the value is not allowed, or encrypted.
+        """
+        key = key if ":" in key else f"{PROJECT}:{key}"
+        remove = f"pulumi config rm {key} -s {self.stack}"
+        if item:  # A single item of a list can be set, which leaves the others as they are.
+            mend = f"{remove} && pulumi config set --path '{key}[0]' {item} -s {self.stack}"
+        elif example:
+            mend = f"pulumi config set {key} {example} -s {self.stack}"
+        if key in self.secrets:
+            said = (
+                f"{key} is encrypted: no setting of this program is a secret, and the state would say it in plain text"
+            )
+        else:
+            text = self.values.get(key, "")
+            try:
+                return read(text)
+            except ValueError as error:
+                said = f"{key} is {text!r}: {error}"
+        raise SettingsError(f"{said}. Allowed is {allowed}. Mend it with `{mend or remove}`.")
+
+    def refuse_what_nobody_reads(self) -> None:
+        """Refuse a key that is a slip of the pen, or means to say something to a provider that would not hear it.
+
+        Raises:
+            SettingsError: there is such a key.
+        """
+        for key in sorted(self.values):
+            namespace, _, name = key.partition(":")
+            if namespace in OTHERS or key in AWS_KEYS or (namespace == PROJECT and name in KEYS):
+                continue
+            if namespace == PROJECT:
+                why = f"is no setting of this program. It knows {', '.join(sorted(KEYS))} (see Pulumi.yaml)"
+            elif namespace == "aws":
+                why = (
+                    f"would change nothing: of `aws:` this program takes {', '.join(AWS_KEYS)}. Whose credentials are "
+                    "used is said by AWS_PROFILE, which the state, kubectl and the verbs go by too; a profile of "
+                    "~/.aws/config can assume roles"
+                )
+            else:
+                why = f"would change nothing: nothing here reads `{namespace}:`"
+            raise SettingsError(f"{key} {why}. Remove it with `pulumi config rm {key} -s {self.stack}`.")
+
+
 def load() -> Settings:
     """Read the current stack's configuration.
 
     Raises:
         SettingsError: naming the key, its value, what is allowed and the command that mends it.
     """
-    # `pulumi.Config` reads one key at a time; an unknown key shows only among all of them. The language host hands them
-    # over in the environment, the Automation API and the mocks in a variable.
-    given = {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
-    return parse(pulumi.get_stack(), given)
+    # `pulumi.Config` reads one key at a time; an unknown key shows only among all of them.
+    given: Mapping[str, str] = pulumi.runtime.config.CONFIG.get()
+    secrets = frozenset(filter(pulumi.runtime.config.is_config_secret, given))
+    return parse(Configuration(stack=pulumi.get_stack(), values=given, secrets=secrets))
 
 
-def parse(stack: str, config: Mapping[str, str]) -> Settings:
-    """Turn configuration, as the engine hands it over (full keys, values as text or JSON), into settings.
+def parse(given: Configuration) -> Settings:
+    """Turn configuration into settings.
 
     Raises:
         SettingsError: see `load`.
     """
-    reader = _Reader(stack, config)
-    reader.refuse_unknown_keys()
-    platform_stack = reader.value(
-        "platform", "the name of the stack that owns the platform, or `self`", values.stack_name
-    )
-    owns_platform = platform_stack == SELF
-    is_environment = reader.text("branch") != ""
-    if not (owns_platform or is_environment):
+    given.refuse_what_nobody_reads()
+    stack, owner, branch = given.stack, platform_stack(given), branch_of(given)
+    owns_platform = owner == stack
+    if not (owns_platform or branch):
         raise SettingsError(
-            f"Stack {stack!r} owns nothing: it has no branch, and its platform is {platform_stack!r}. Environments are "
+            f"Stack {stack!r} owns nothing: it has no branch, and its platform is {owner!r}. Environments are "
             "declared in Pulumi.<stack>.yaml (`ls Pulumi.*.yaml` lists them). For a new one: "
             f"`pulumi config set smallcase:branch develop -s {stack}`."
         )
     if owns_platform:
         _require_platform_name(stack)
-    if platform_stack == stack:
-        reader.refuse("platform", "`self` where a stack owns its own platform", SELF)
     return Settings(
         stack=stack,
-        region=reader.value("aws:region", "an AWS region such as eu-central-1", values.region),
-        account_ids=reader.value("aws:allowedAccountIds", "a list of account ids of 12 digits", values.account_ids),
-        platform_stack=stack if owns_platform else platform_stack,
-        platform=_platform(reader) if owns_platform else None,
-        github=_github(reader) if owns_platform and reader.text("githubRepository") else None,
-        environment=_environment(stack, reader) if is_environment else None,
+        region=_region(given),
+        account_ids=given.value("aws:allowedAccountIds", ACCOUNT_IDS, values.account_ids, item="123456789012"),
+        forbidden_account_ids=_forbidden_accounts(given),
+        platform_stack=owner,
+        platform=_platform(given) if owns_platform else None,
+        github=_github(given) if owns_platform and _repository(given) else None,
+        environment=environment(given) if branch else None,
+    )
+
+
+def platform_stack(given: Configuration) -> str:
+    """The stack that owns the platform that a stack runs on: itself, or another.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+
+    def another(text: str) -> str:
+        if text == given.stack:
+            raise ValueError("that is this stack")
+        return given.stack if text == SELF else values.stack_name(text)
+
+    example = SELF if given.stack in ("platform", given.values.get(f"{PROJECT}:platform")) else "platform"
+    return given.value("platform", "the stack that owns the platform, or `self` for this one", another, example=example)
+
+
+def branch_of(given: Configuration) -> str:
+    """The branch that a stack deploys; empty where it is no environment.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    allowed = f"one of {', '.join(PURPOSES)}, or nothing"
+    return given.value("branch", allowed, values.one_of({name: name for name in ("", *PURPOSES)}), example="develop")
+
+
+def zones(given: Configuration) -> int:
+    """The number of zones of a platform, as the stack that owns it says it.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    choices = values.one_of({"2": 2, "3": 3})
+    return given.value("zones", "2 or 3: a load balancer needs two zones", choices, example="2")
+
+
+def environment(given: Configuration) -> EnvironmentSettings:
+    """What a stack that deploys a branch says of its environment.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    branch = branch_of(given)
+    return EnvironmentSettings(
+        namespace=given.value(
+            "namespace",
+            f"a name that the Fargate profile selects ({', '.join(fargate.NAMESPACE_SELECTORS[1:])}), or its pods "
+            "would stay Pending for ever",
+            lambda text: values.namespace(text or fargate.environment_namespace(given.stack)),
+            example=fargate.environment_namespace("example"),
+        ),
+        branch=branch,
+        purpose=PURPOSES[branch],
+        colour=given.value("colour", "a colour as #rrggbb", values.colour, example="'#2563eb'"),
+        replicas=given.value("replicas", "a whole number from 1 to 100", values.replicas, example="2"),
+        size=given.value("size", "a size that Fargate has", fargate.PodSize.parse, example="0.25vCPU-0.5GB"),
+        image=given.value(
+            "image",
+            "`build`, or an image by tag and digest as `pulumi stack output image` prints it",
+            lambda text: None if text == "build" else ImageReference.parse(text),
+            example="build",
+        ),
+        base_image=given.value(
+            "baseImage", "an image pinned by digest, or nothing", values.optional(values.pinned_image)
+        ),
+        host=given.value("host", "a host name, or nothing", values.optional(values.host), example="www.example.org"),
+    )
+
+
+def _region(given: Configuration) -> str:
+    return given.value("aws:region", "an AWS region such as eu-central-1", values.region, example="eu-central-1")
+
+
+def _forbidden_accounts(given: Configuration) -> tuple[str, ...]:
+    def none_where_some_are_allowed(text: str) -> tuple[str, ...]:
+        found = values.account_ids(text)
+        if found and values.account_ids(given.values.get("aws:allowedAccountIds", "")):
+            # https://github.com/hashicorp/terraform-provider-aws/blob/v6.0.0/internal/provider/sdkv2/provider.go
+            raise ValueError("AWS's provider takes this or aws:allowedAccountIds, which forbids all others")
+        return found
+
+    return given.value("aws:forbiddenAccountIds", ACCOUNT_IDS, none_where_some_are_allowed)
+
+
+def _repository(given: Configuration) -> str:
+    return given.value(
+        "githubRepository", "owner/name, or nothing", values.or_empty(values.repository), example="owner/name"
     )
 
 
@@ -188,57 +355,69 @@ def _require_platform_name(stack: str) -> None:
         ) from None
 
 
-def _platform(reader: "_Reader") -> PlatformSettings:
-    domain = reader.value(
-        "domain", "a domain that has a hosted zone in this account, or nothing", values.optional(values.host)
+def _platform(given: Configuration) -> PlatformSettings:
+    domain = given.value(
+        "domain",
+        "a domain that has a hosted zone in this account, or nothing",
+        values.optional(values.host),
+        example="example.org",
     )
     return PlatformSettings(
-        network=reader.value(
-            "network", "a private address range from /16 to /20, such as 10.42.0.0/16", values.vpc_range
+        network=given.value(
+            "network",
+            "a private address range from /16 to /20, such as 10.42.0.0/16",
+            values.vpc_range,
+            example="10.42.0.0/16",
         ),
-        zones=reader.value("zones", "2 or 3: a load balancer needs two zones", values.one_of({"2": 2, "3": 3})),
-        nat_per_zone=reader.value(
-            "natGateways", "`one` or `per-zone`", values.one_of({"one": False, "per-zone": True})
+        zones=zones(given),
+        nat_per_zone=given.value(
+            "natGateways", "`one` or `per-zone`", values.one_of({"one": False, "per-zone": True}), example="one"
         ),
-        administrators=reader.value("administrators", "a list of ARNs of IAM roles or users", values.arns),
-        api_allow_list=reader.value(
+        administrators=given.value(
+            "administrators",
+            "a list of ARNs of IAM roles or users",
+            values.arns,
+            item="arn:aws:iam::123456789012:role/NAME",
+        ),
+        api_allow_list=given.value(
             "apiAllowList",
             "a list of the address ranges you come from, as the internet sees them (never 0.0.0.0/0)",
             values.internet_ranges,
-            mend="pulumi config set --path 'smallcase:apiAllowList[0]' 203.0.113.7/32",
+            item="203.0.113.7/32",
         ),
-        registry_endpoints=reader.value(
-            "registryEndpoints", "true or false", values.one_of({"true": True, "false": False})
+        registry_endpoints=given.value(
+            "registryEndpoints", "true or false", values.one_of({"true": True, "false": False}), example="false"
         ),
-        ingress_controller_chart=reader.value(
+        ingress_controller_chart=given.value(
             "ingressControllerChart",
             "an object with `chart` and, unless that is a folder, `repository`",
             values.chart,
-            mend="pulumi config rm smallcase:ingressControllerChart",
         ),
         domain=domain,
-        host_image=reader.value(
+        host_image=given.value(
             "hostImage",
             "the id of an Amazon Linux 2023 image for x86-64 (`make host-image` prints the newest)",
             values.machine_image,
-            example="ami-<id>",
+            mend=f"$(make -s host-image REGION={_region(given)} STACK={given.stack})",
         ),
-        jenkins_allow_list=reader.value(
+        jenkins_allow_list=given.value(
             "jenkinsAllowList",
             "a list of the address ranges that people use Jenkins from (never 0.0.0.0/0)",
             values.public_ranges if domain is not None else values.ranges,
-            mend="pulumi config set --path 'smallcase:jenkinsAllowList[0]' 203.0.113.7/32",
+            item="203.0.113.7/32",
         ),
-        github_repository=reader.value(
-            "githubRepository", "owner/name, or nothing", values.or_empty(values.repository)
+        github_repository=_repository(given),
+        github_app=given.value(
+            "githubApp", "the number of a GitHub App, or nothing", values.or_empty(values.number), example="123456"
         ),
-        github_app=reader.value("githubApp", "the number of a GitHub App, or nothing", values.or_empty(values.number)),
-        alarm_mail=reader.value("alarmMail", "a mail address, or nothing", values.optional(values.mail)),
+        alarm_mail=given.value(
+            "alarmMail", "a mail address, or nothing", values.optional(values.mail), example="someone@example.org"
+        ),
     )
 
 
-def _github(reader: "_Reader") -> GitHub:
-    repository = reader.value("githubRepository", "owner/name", values.repository)
+def _github(given: Configuration) -> GitHub:
+    repository = _repository(given)
     owner, _, name = repository.partition("/")
 
     def same_owner(text: str) -> str:
@@ -247,90 +426,15 @@ def _github(reader: "_Reader") -> GitHub:
         return text
 
     return GitHub(
-        owner=reader.value("github:owner", "the owner of smallcase:githubRepository", same_owner, example=owner),
+        owner=given.value("github:owner", "the owner of smallcase:githubRepository", same_owner, example=owner),
         name=name,
-        app=reader.value(
+        app=given.value(
             "githubApp", "the number of the GitHub App that Jenkins uses", values.positive, example="123456"
         ),
-        approvals=reader.value(
+        approvals=given.value(
             "approvals",
             "a number from 0 to 6",
             values.one_of({str(number): number for number in range(7)}),
             example="1",
         ),
     )
-
-
-def _environment(stack: str, reader: "_Reader") -> EnvironmentSettings:
-    branch = reader.value("branch", f"one of {', '.join(PURPOSES)}", values.one_of({name: name for name in PURPOSES}))
-    selectors = ", ".join(fargate.NAMESPACE_SELECTORS[1:])
-    return EnvironmentSettings(
-        namespace=reader.value(
-            "namespace",
-            f"a name that the Fargate profile selects ({selectors}), or its pods would stay Pending for ever",
-            lambda text: values.namespace(text or fargate.environment_namespace(stack)),
-        ),
-        branch=branch,
-        purpose=PURPOSES[branch],
-        colour=reader.value("colour", "a colour as #rrggbb", values.colour, example="'#2563eb'"),
-        replicas=reader.value("replicas", "a whole number from 1 to 100", values.replicas, example="2"),
-        size=reader.value("size", "a size that Fargate has", fargate.PodSize.parse, example="0.25vCPU-0.5GB"),
-        image=reader.value(
-            "image",
-            "`build`, or an image by tag and digest as `pulumi stack output image` prints it",
-            lambda text: None if text == "build" else ImageReference.parse(text),
-            example="build",
-        ),
-        base_image=reader.value(
-            "baseImage", "an image pinned by digest, or nothing", values.optional(values.pinned_image)
-        ),
-        host=reader.value("host", "a host name, or nothing", values.optional(values.host)),
-    )
-
-
-@final
-class _Reader:
-    """Reads keys, and refuses a value with one sentence that says what is wrong and how to mend it."""
-
-    def __init__(self, stack: str, config: Mapping[str, str]) -> None:
-        self._stack = stack
-        self._config = config
-
-    def text(self, key: str) -> str:
-        return self._config.get(_full(key), "")
-
-    def value(
-        self,
-        key: str,
-        allowed: str,
-        read: Callable[[str], T],
-        *,
-        example: str = "<value>",
-        mend: str | None = None,
-    ) -> T:
-        """The value of a key, read by a function that raises ValueError for what is not allowed."""
-        try:
-            return read(self.text(key))
-        except ValueError as error:
-            self.refuse(key, allowed, example, mend=mend, why=str(error))
-
-    def refuse(self, key: str, allowed: str, example: str, *, mend: str | None = None, why: str = "") -> NoReturn:
-        text = self.text(key)
-        command = mend or f"pulumi config set {_full(key)} {example}"
-        raise SettingsError(
-            f"{_full(key)} is {text!r}{': ' + why if why else ''}. Allowed is {allowed}. "
-            f"Set it with `{command} -s {self._stack}`."
-        )
-
-    def refuse_unknown_keys(self) -> None:
-        prefix = f"{PROJECT}:"
-        for key in sorted(self._config):
-            if key.startswith(prefix) and key.removeprefix(prefix) not in KEYS:
-                raise SettingsError(
-                    f"{key} is no setting of this program. It knows {', '.join(sorted(KEYS))} (see Pulumi.yaml). "
-                    f"Remove it with `pulumi config rm {key} -s {self._stack}`."
-                )
-
-
-def _full(key: str) -> str:
-    return key if ":" in key else f"{PROJECT}:{key}"

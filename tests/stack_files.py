@@ -7,6 +7,8 @@ from typing import Final, cast
 
 import yaml
 
+from infra.settings import Configuration
+
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 STACKS: Final = ("platform", "blue", "green", "develop")
 
@@ -53,3 +55,8 @@ def config(stack: str, **changes: object) -> dict[str, str]:
         for key, value in merged.items()
         if value is not None
     }
+
+
+def configuration(stack: str, others: Mapping[str, str] | None = None, /, **changes: object) -> Configuration:
+    """The same as the program reads it, with `others` by full key."""
+    return Configuration(stack=stack, values={**config(stack, **changes), **(others or {})})

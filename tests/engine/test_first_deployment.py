@@ -8,7 +8,7 @@ import yaml
 
 from infra import settings
 from tests.engine.world import World
-from tests.stack_files import CHECKOUT, config
+from tests.stack_files import CHECKOUT, configuration
 
 PAGE: Final = (CHECKOUT / "docs" / "first-deployment.md").read_text(encoding="utf-8")
 GIVEN: Final = {
@@ -35,8 +35,8 @@ def test_the_settings_that_the_page_sets_are_taken_by_the_program_and_by_the_eng
         assert done.code == 0, done.output
     stack_file = yaml.safe_load((live.harness.project / "Pulumi.platform.yaml").read_text(encoding="utf-8"))["config"]
     given = {key.removeprefix("smallcase:"): value for key, value in stack_file.items() if key.startswith("smallcase:")}
-    whole = {**config("platform", **given), "github:owner": str(stack_file["github:owner"])}
-    taken = settings.parse("platform", {**whole, "aws:allowedAccountIds": '["123456789012"]'})
+    others = {"github:owner": str(stack_file["github:owner"]), "aws:allowedAccountIds": '["123456789012"]'}
+    taken = settings.parse(configuration("platform", others, **given))
     assert taken.github is not None
     assert taken.github.owner == "example"
     # The provider of the branch rules has no stand-in.

@@ -12,7 +12,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from infra.branch_rules import OWNERS, BranchRules, require_owners
 from infra.settings import GitHub, SettingsError, parse
 from tests.graph import environment, platform
-from tests.stack_files import CHECKOUT, config
+from tests.stack_files import CHECKOUT, configuration
 
 RULESET: Final = "github:index/repositoryRuleset:RepositoryRuleset"
 REPOSITORY: Final = {"githubRepository": "someone/smallcase", "githubApp": "4711"}
@@ -146,7 +146,7 @@ def test_without_a_repository_there_are_no_branch_rules() -> None:
 
 
 def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:
-    assert parse("green", config("green", **REPOSITORY) | OWNER).github is None
+    assert parse(configuration("green", OWNER, **REPOSITORY)).github is None
 
 
 @pytest.mark.parametrize(
@@ -161,17 +161,17 @@ def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:
 )
 def test_a_repository_that_cannot_be_right_is_refused(changes: dict[str, object], says: list[str]) -> None:
     with pytest.raises(SettingsError) as refused:
-        parse("platform", config("platform", **(REPOSITORY | changes)) | OWNER)
+        parse(configuration("platform", OWNER, **(REPOSITORY | changes)))
     assert [text for text in says if text not in str(refused.value)] == []
 
 
 def test_a_repository_without_an_owner_is_refused_with_the_command_that_mends_it() -> None:
     with pytest.raises(SettingsError, match="pulumi config set github:owner"):
-        parse("platform", config("platform", **REPOSITORY))
+        parse(configuration("platform", **REPOSITORY))
 
 
 def github(approvals: int) -> GitHub:
-    found = parse("platform", config("platform", **REPOSITORY, approvals=approvals) | OWNER).github
+    found = parse(configuration("platform", OWNER, **REPOSITORY, approvals=approvals)).github
     assert found
     return found
 

@@ -1,4 +1,5 @@
-from dataclasses import FrozenInstanceError
+from collections.abc import Mapping, Sequence
+from dataclasses import FrozenInstanceError, replace
 from ipaddress import IPv4Network
 
 import pytest
@@ -7,13 +8,13 @@ from PIL import Image
 from infra import settings
 from infra.fargate import PodSize
 from infra.settings import Settings, SettingsError
-from tests.stack_files import CHECKOUT, STACKS, config, declared, own_values
+from tests.stack_files import CHECKOUT, STACKS, configuration, declared, own_values
 
 DIGEST = "sha256:" + "a1" * 32
 
 
 def parse(stack: str, **changes: object) -> Settings:
-    return settings.parse(stack, config(stack, **changes))
+    return settings.parse(configuration(stack, **changes))
 
 
 def refusal(stack: str, **changes: object) -> str:
@@ -67,7 +68,7 @@ def test_a_stack_that_is_self_without_a_branch_owns_the_platform_alone() -> None
 @pytest.mark.parametrize("stack", ["Platform", "a_platform", "a.platform", "a--platform", "-a"])
 def test_a_stack_whose_name_aws_would_not_take_owns_no_platform(stack: str) -> None:
     with pytest.raises(SettingsError, match=rf"Stack '{stack}' cannot own a platform.*`pulumi stack rename NAME -s"):
-        settings.parse(stack, config("platform"))
+        settings.parse(replace(configuration("platform"), stack=stack))
 
 
 def test_an_environment_refers_to_the_stack_that_owns_its_platform() -> None:
@@ -150,7 +151,11 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
             {"administrators": ["arn:aws:s3:::bucket"]},
             ["'arn:aws:s3:::bucket'", "no ARN of a role or user"],
         ),
-        ("platform", {"hostImage": ""}, ["smallcase:hostImage", "not set", "make host-image", "-s platform"]),
+        (
+            "platform",
+            {"hostImage": ""},
+            ["smallcase:hostImage", "not set", "make -s host-image REGION=us-east-1 STACK=platform"],
+        ),
         ("platform", {"hostImage": "al2023"}, ["'al2023'", "Amazon Linux 2023"]),
         ("platform", {"registryEndpoints": "maybe"}, ["'maybe'", "true or false"]),
         ("platform", {"domain": "example"}, ["'example'", "hosted zone"]),
@@ -171,16 +176,68 @@ def test_a_bad_value_is_refused_with_the_key_the_value_what_is_allowed_and_the_w
     assert [part for part in expected if part not in message] == []
 
 
-def test_another_region_or_account_is_checked_too() -> None:
-    with pytest.raises(SettingsError, match="aws:region is 'Frankfurt'"):
-        settings.parse("green", {**config("green"), "aws:region": "Frankfurt"})
-    with pytest.raises(SettingsError, match="no pods on Fargate"):
-        settings.parse("green", {**config("green"), "aws:region": "us-gov-west-1"})
-    with pytest.raises(SettingsError, match="'12' is no account id"):
-        settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["12"]'})
-    parsed = settings.parse("green", {**config("green"), "aws:allowedAccountIds": '["123456789012"]'})
-    assert parsed.account_ids == ("123456789012",)
+def refusal_of(others: Mapping[str, str], secrets: Sequence[str] = ()) -> str:
+    with pytest.raises(SettingsError) as refused:
+        settings.parse(replace(configuration("green", others), secrets=frozenset(secrets)))
+    return str(refused.value)
 
 
-def test_settings_of_other_packages_are_none_of_this_programs_business() -> None:
-    assert settings.parse("green", {**config("green"), "kubernetes:anything": "1"}).stack == "green"
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ({"aws:region": "Frankfurt"}, "aws:region is 'Frankfurt'"),
+        ({"aws:region": "us-gov-west-1"}, "no pods on Fargate"),
+        ({"aws:allowedAccountIds": '["12"]'}, "'12' is no account id"),
+        # What Pulumi makes of `[012345670123]`, and of the string that `pulumi config set` without a path writes.
+        ({"aws:allowedAccountIds": "[1402433619]"}, "in quotes: YAML takes one that begins with 0 for another number"),
+        ({"aws:allowedAccountIds": "012345670123"}, "not a list"),
+        ({"aws:forbiddenAccountIds": '["12"]'}, "'12' is no account id"),
+        (
+            {"aws:allowedAccountIds": '["123456789012"]', "aws:forbiddenAccountIds": '["210987654321"]'},
+            "takes this or aws:allowedAccountIds",
+        ),
+    ],
+)
+def test_another_region_or_account_is_checked_too(others: Mapping[str, str], expected: str) -> None:
+    assert expected in refusal_of(others)
+
+
+@pytest.mark.parametrize("key", ["allowedAccountIds", "forbiddenAccountIds"])
+def test_accounts_are_allowed_or_forbidden(key: str) -> None:
+    parsed = settings.parse(configuration("green", {f"aws:{key}": '["123456789012"]'}))
+    assert (parsed.account_ids, parsed.forbidden_account_ids) == (
+        (("123456789012",), ()) if key == "allowedAccountIds" else ((), ("123456789012",))
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["aws:profile", "aws:assumeRoles", "aws:defaultTags", "aws:accessKey", "aws:Region", "aws:endpoints"]
+)
+def test_what_the_provider_of_aws_would_never_hear_is_refused_with_what_it_is_said_by(key: str) -> None:
+    message = refusal_of({key: "somebody"})
+    assert f"{key} would change nothing" in message
+    assert "AWS_PROFILE" in message
+    assert f"`pulumi config rm {key} -s green`" in message
+    assert "somebody" not in message
+
+
+@pytest.mark.parametrize("key", ["kubernetes:kubeconfig", "eks:anything", "smalcase:branch", "aws-native:region"])
+def test_a_setting_of_a_package_that_reads_none_here_is_refused(key: str) -> None:
+    assert f"nothing here reads `{key.partition(':')[0]}:`. Remove it with `pulumi config rm {key}" in refusal_of(
+        {key: ""}
+    )
+
+
+@pytest.mark.parametrize("key", ["docker-build:host", "github:token", "pulumi:tags"])
+def test_what_default_providers_and_the_engine_read_is_none_of_this_programs_business(key: str) -> None:
+    given = replace(configuration("green", {key: "1"}), secrets=frozenset([key]))
+    assert settings.parse(given).stack == "green"
+
+
+@pytest.mark.parametrize(
+    "key", ["smallcase:platform", "smallcase:branch", "smallcase:replicas", "aws:region", "aws:allowedAccountIds"]
+)
+def test_a_secret_is_refused_by_its_name_and_not_shown(key: str) -> None:
+    message = refusal_of({key: "a-secret"}, secrets=[key])
+    assert f"{key} is encrypted" in message
+    assert "a-secret" not in message

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from operations import add_ons, cost, host_image, quotas, state
-from pipeline.branches import Config, configurations, platform_of, setting, stack_file, stacks
+from pipeline.branches import Stack, stacks
 from pipeline.outcomes import Stopped, WrongUse
 from pipeline.pulumi import Pulumi
+from pipeline.stack_files import stack_file
 from pipeline.streams import print_anything
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -62,23 +63,22 @@ def _run(given: argparse.Namespace) -> None:
             pulumi = Pulumi(project=CHECKOUT, environment=os.environ, out=sys.stdout)
             names = given.stacks or pulumi.stacks()
             look = pulumi.planned if given.planned else pulumi.resources
-            configured = configurations(CHECKOUT)
-            zones = {name: _zones(name, configured) for name in names}
+            declared = stacks(CHECKOUT)
+            zones = {name: _zones(name, declared) for name in names}
             print(cost.report({name: look(name) for name in names}, zones, cost.prices()))
 
 
-def _zones(stack: str, configured: Mapping[str, Config]) -> int:
+def _zones(name: str, declared: Mapping[str, Stack]) -> int:
     """Over how many zones the platform that a stack runs on reaches."""
-    platform = platform_of(stack, _declared(stack, configured))
-    return int(setting(platform, _declared(platform, configured), "zones"))
+    return _declared(_declared(name, declared).platform, declared).zones
 
 
-def _declared(stack: str, configured: Mapping[str, Config]) -> Config:
-    if stack not in configured:
+def _declared(name: str, declared: Mapping[str, Stack]) -> Stack:
+    if name not in declared:
         raise WrongUse(
-            f"There is no {stack_file(stack)}.", "Write one, or name the others: `python -m operations cost STACK…`."
+            f"There is no {stack_file(name)}.", "Write one, or name the others: `python -m operations cost STACK…`."
         )
-    return configured[stack]
+    return declared[name]
 
 
 if __name__ == "__main__":

@@ -1,109 +1,70 @@
 """Which stack deploys a branch: said in each `Pulumi.<stack>.yaml`, and read here by everyone who asks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar, final
 
-import yaml
-
+from infra import settings
 from pipeline.outcomes import Refused, WrongUse
-
-Config = Mapping[str, object]
+from pipeline.stack_files import configurations, stack_file
 
 FLOW: Final = ("develop", "staging", "master")
 """The branches that are promoted, each into the next."""
 
-
-def stack_file(stack: str) -> str:
-    """Name of a stack's file of settings."""
-    return f"Pulumi.{stack}.yaml"
+T = TypeVar("T")
 
 
-def read(path: Path) -> dict[str, object]:
-    """Everything in a stack's file or `Pulumi.yaml`, nothing where there is none.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack that a directory declares. What is read of it, the program reads the same way; each property raises
+    WrongUse where the program would refuse it."""
+
+    given: settings.Configuration
+
+    @property
+    def branch(self) -> str:
+        """The branch that it deploys; empty where it is no environment."""
+        return self._read(settings.branch_of)
+
+    @property
+    def platform(self) -> str:
+        """The stack that owns the platform it runs on: itself, or another."""
+        return self._read(settings.platform_stack)
+
+    @property
+    def owns_platform(self) -> bool:
+        return self.platform == self.given.stack
+
+    @property
+    def zones(self) -> int:
+        """Over how many zones its platform reaches, where it owns one."""
+        return self._read(settings.zones)
+
+    @property
+    def environment(self) -> settings.EnvironmentSettings:
+        return self._read(settings.environment)
+
+    def _read(self, read: Callable[[settings.Configuration], T]) -> T:
+        try:
+            return read(self.given)
+        except settings.SettingsError as error:
+            raise WrongUse(
+                str(error), f"{stack_file(self.given.stack)} has the stack's settings, Pulumi.yaml those of all."
+            ) from None
+
+
+def stacks(directory: Path) -> dict[str, Stack]:
+    """The stacks that a directory declares: owners of a platform alone first, then in order of promotion, development
+    before staging before production, as their branches flow.
 
     Raises:
-        WrongUse: it cannot be read, or it or its `config:` is not a YAML mapping.
+        WrongUse: a file cannot be read, or names a branch that there cannot be.
     """
-    try:
-        content: object = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path} is not YAML: {error}", "Mend the file: `git diff` shows what changed.") from None
-    except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}.", "Mend or remove it.") from None
-    if not isinstance(content or {}, dict):
-        raise WrongUse(f"{path} is not a mapping.", "A stack's file has its settings below `config:`.")
-    found = cast("dict[str, object]", content or {})
-    if not isinstance(found.get("config") or {}, dict):
-        raise WrongUse(
-            f"`config:` in {path} is not a mapping but {found['config']!r}.", "Below it are lines such as `KEY: VALUE`."
-        )
-    return found
-
-
-def config_in(path: Path) -> Config:
-    """What a stack's file or `Pulumi.yaml` says below `config:`.
-
-    Raises:
-        WrongUse: see `read`.
-    """
-    return cast("Config", read(path).get("config") or {})
-
-
-def stacks(directory: Path) -> dict[str, Config]:
-    """The stacks that a directory declares, with their values: owners of a platform alone first, then in order of
-    promotion, development before staging before production, as their branches flow.
-
-    Raises:
-        WrongUse: a file cannot be read.
-    """
-    found = {
-        path.name.removeprefix("Pulumi.").removesuffix(".yaml"): config_in(path)
-        for path in sorted(directory.glob("Pulumi.*.yaml"))
-    }
+    found = {name: Stack(given=given) for name, given in configurations(directory).items()}
     order = ("", *FLOW)
-
-    def place(config: Config) -> int:
-        branch = _branch(config)
-        return order.index(branch) if branch in order else len(order)
-
-    return dict(sorted(found.items(), key=lambda item: place(item[1])))
-
-
-def configurations(directory: Path) -> dict[str, Config]:
-    """The stacks that a directory declares, as `stacks` has them, over what `Pulumi.yaml` says for all.
-
-    Raises:
-        WrongUse: a file cannot be read.
-    """
-    declared = config_in(directory / "Pulumi.yaml")
-    defaults = {key: _default(value) for key, value in declared.items()}
-    return {stack: {**defaults, **config} for stack, config in stacks(directory).items()}
-
-
-def platform_of(stack: str, config: Config) -> str:
-    """The stack that owns the platform that a stack runs on: itself, or another.
-
-    Raises:
-        WrongUse: nothing says so.
-    """
-    named = setting(stack, config, "platform")
-    return stack if named == "self" else named
-
-
-def setting(stack: str, config: Config, key: str) -> str:
-    """A value that a stack has to have.
-
-    Raises:
-        WrongUse: neither its file nor `Pulumi.yaml` has it.
-    """
-    value = config.get(f"smallcase:{key}")
-    if value is None:
-        raise WrongUse(
-            f"Nothing says `smallcase:{key}` for the stack {stack!r}.",
-            f"Set it with `pulumi config set smallcase:{key} VALUE -s {stack}`, or give it a default in Pulumi.yaml.",
-        )
-    return str(value)
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1].branch)))
 
 
 def stack_of(branch: str, directory: Path) -> str | None:
@@ -111,9 +72,9 @@ def stack_of(branch: str, directory: Path) -> str | None:
 
     Raises:
         Refused: two stacks claim the branch.
-        WrongUse: a file cannot be read.
+        WrongUse: see `stacks`.
     """
-    claimed = sorted(stack for stack, config in stacks(directory).items() if _branch(config) == branch != "")
+    claimed = sorted(name for name, stack in stacks(directory).items() if stack.branch == branch != "")
     if len(claimed) > 1:
         raise Refused(
             f"{' and '.join(map(stack_file, claimed))} both say that they deploy {branch!r}. "
@@ -121,12 +82,3 @@ def stack_of(branch: str, directory: Path) -> str | None:
             f"Remove `smallcase:branch` from all but one in {directory}.",
         )
     return claimed[0] if claimed else None
-
-
-def _default(declared: object) -> object:
-    """A key is declared with its default, or with its value alone."""
-    return cast("Config", declared).get("default") if isinstance(declared, dict) else declared
-
-
-def _branch(config: Config) -> str:
-    return str(config.get("smallcase:branch") or "")

@@ -41,7 +41,7 @@ class Cluster:
         Raises:
             ClusterUnreachable: its platform has no kubeconfig to offer.
         """
-        return cls.on(target.pulumi, target.platform_stack, target.namespace)
+        return cls.on(target.pulumi, target.declared.platform, target.declared.environment.namespace)
 
     @classmethod
     def on(cls, pulumi: Pulumi, platform: str, namespace: str) -> "Cluster":

@@ -65,6 +65,8 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
         raise Refused(f"No plan is given. {ONLY_WHAT_WAS_SHOWN}", "Make one with `preview --save-plan FILE`.")
     plan = plan.resolve()
     Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
+    # Before anything runs: what went wrong later must not be hidden by a setting that is refused.
+    namespace = target.declared.environment.namespace
     try:
         answer = target.pulumi.run_locking(
             target.stack,
@@ -72,13 +74,13 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
             deadline=deadline,
         )
     except Failed as failed:
-        raise Failed(f"{failed.message}\n{_troubles(target)}\n{_may_finish(target)}", failed.way_out) from None
+        raise Failed(f"{failed.message}\n{_troubles(target)}\n{_may_finish(namespace)}", failed.way_out) from None
     except KeyboardInterrupt:
         with suppress(OSError):  # An interrupt is one even where nobody reads on.
-            print(_may_finish(target), file=target.pulumi.out, flush=True)
+            print(_may_finish(namespace), file=target.pulumi.out, flush=True)
         raise
     if answer.code != 0:
-        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target)
+        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace)
 
 
 def _require_allowed(target: Target) -> None:
@@ -87,7 +89,7 @@ def _require_allowed(target: Target) -> None:
             "This is a pull request. The rule: only what is on a branch is deployed.",
             "Merge it: its target is then deployed by itself.",
         )
-    if target.owns_platform:
+    if target.declared.owns_platform:
         raise Refused(
             f"The stack {target.stack!r} owns the platform, and Jenkins runs on it. "
             "The rule: Jenkins never deploys the stack it runs on, or it would replace itself half-way.",
@@ -97,11 +99,11 @@ def _require_allowed(target: Target) -> None:
         target.checkout.require_clean("a deployment")
 
 
-def _failure(explained: Stopped, answer: Answer, target: Target) -> Stopped:
+def _failure(explained: Stopped, answer: Answer, target: Target, namespace: str) -> Stopped:
     if not isinstance(explained, Failed):
         return explained
     ended = not _ROLLOUT.search(answer.said) or _NO_PROGRESS in answer.said
-    serves = _SERVES if ended else _may_finish(target)
+    serves = _SERVES if ended else _may_finish(namespace)
     if _NOT_PLANNED.search(explained.message):
         return Failed(
             f"{explained.message}\n{serves}",
@@ -113,11 +115,11 @@ def _failure(explained: Stopped, answer: Answer, target: Target) -> Stopped:
     )
 
 
-def _may_finish(target: Target) -> str:
+def _may_finish(namespace: str) -> str:
     """What can be said where Pulumi no longer waits for the pods: Kubernetes goes on with what it was told."""
     return (
         "The previous version served when last seen; the rollout may still finish: "
-        f"`kubectl rollout status deployment/{APPLICATION} --namespace {target.namespace}`."
+        f"`kubectl rollout status deployment/{APPLICATION} --namespace {namespace}`."
     )
 
 

@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-import yaml
-
 from pipeline import changes, environments
-from pipeline.branches import config_in, read, stack_file
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
 from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
 from pipeline.report import Report
+from pipeline.stack_files import read, settings_in, stack_file, write
 
 HELP: Final = "compare the cloud with the commit that is deployed; it changes nothing"
 
@@ -98,6 +96,6 @@ def _adopt(tree: Path, target: Target) -> None:
     if project == root:
         return
     name = stack_file(target.stack)
-    theirs, now, then = (config_in(directory / name) for directory in (project, root, tree))
+    theirs, now, then = (settings_in(directory / name) for directory in (project, root, tree))
     added = {key: value for key, value in theirs.items() if now.get(key) != value}
-    (tree / name).write_text(yaml.safe_dump({**read(project / name), "config": {**then, **added}}), encoding="utf-8")
+    write(tree / name, {**read(project / name), "config": {**then, **added}})

@@ -5,8 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
-from infra.fargate import environment_namespace
-from pipeline.branches import Config, configurations, platform_of, stack_of
+from pipeline.branches import Stack, stack_of, stacks
 from pipeline.checkout import Build, Checkout, add_branch_argument, which
 from pipeline.pulumi import Pulumi, add_project_argument, project_directory
 
@@ -22,22 +21,9 @@ class Target:
     stack: str
 
     @property
-    def config(self) -> Config:
-        """The stack's values over the defaults of `Pulumi.yaml`."""
-        return configurations(self.pulumi.project)[self.stack]
-
-    @property
-    def platform_stack(self) -> str:
-        """The stack that owns the platform: this one, or another."""
-        return platform_of(self.stack, self.config)
-
-    @property
-    def owns_platform(self) -> bool:
-        return self.platform_stack == self.stack
-
-    @property
-    def namespace(self) -> str:
-        return str(self.config.get("smallcase:namespace") or environment_namespace(self.stack))
+    def declared(self) -> Stack:
+        """What the stack's settings say."""
+        return stacks(self.pulumi.project)[self.stack]
 
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
-from pipeline.branches import Config, configurations, platform_of
+from pipeline.branches import Stack, stacks
 from pipeline.checkout import Checkout
 from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         )
     directory = project_directory(options.project, os.environ, Checkout.find().root)
     pulumi = Pulumi(project=directory, environment=dict(os.environ), out=out)
-    *environments, owner = order(options.platform, configurations(directory))
+    *environments, owner = order(options.platform, stacks(directory))
     there = pulumi.stacks()
     for stack in (stack for stack in environments if stack in there):
         _destroy(stack, pulumi, deadline)
@@ -64,23 +64,23 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     _destroy(owner, pulumi, deadline)
 
 
-def order(platform: str, stacks: Mapping[str, Config]) -> list[str]:
+def order(platform: str, declared: Mapping[str, Stack]) -> list[str]:
     """The stacks to destroy, last of all the one that owns the platform.
 
     Raises:
         WrongUse: there is no such stack.
         Refused: it owns no platform.
     """
-    if platform not in stacks:
-        raise WrongUse(f"There is no stack {platform!r} here.", f"There are {', '.join(sorted(stacks))}.")
-    owner = platform_of(platform, stacks[platform])
+    if platform not in declared:
+        raise WrongUse(f"There is no stack {platform!r} here.", f"There are {', '.join(sorted(declared))}.")
+    owner = declared[platform].platform
     if owner != platform:
         raise Refused(
             f"{platform!r} owns no platform, it runs on that of {owner!r}. "
             "The rule: a platform is taken down, with all that is on it.",
             f"To take down the environment alone: `pulumi destroy -s {platform}`.",
         )
-    on_it = sorted(stack for stack, config in stacks.items() if platform_of(stack, config) == platform)
+    on_it = sorted(name for name, stack in declared.items() if stack.platform == platform)
     return [*(stack for stack in on_it if stack != platform), platform]
 
 

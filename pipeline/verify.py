@@ -10,7 +10,6 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from pipeline import environments
-from pipeline.branches import setting
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed
@@ -91,16 +90,16 @@ def verify(target: Target, deadline: Deadline) -> Seen:
     outputs = target.pulumi.outputs(target.stack)
     if not outputs.get("url"):
         raise Failed(f"The stack {target.stack!r} has no address: nothing is deployed.", "Run `deploy` first.")
-    config = target.config
+    configured = target.declared.environment
     expected = Page(
         environment=str(outputs["environment"]),
         branch=str(outputs["branch"]),
         version=str(outputs["commit"]),
-        colour=setting(target.stack, config, "colour").lower(),
+        colour=configured.colour,
         digest=str(outputs["image"]).rpartition("@")[2],
     )
-    url, replicas = str(outputs["url"]), int(setting(target.stack, config, "replicas"))
-    return Seen(url=url, page=expected, pods=frozenset(watch(url, expected, replicas, deadline)))
+    url = str(outputs["url"])
+    return Seen(url=url, page=expected, pods=frozenset(watch(url, expected, configured.replicas, deadline)))
 
 
 def watch(url: str, expected: Page, replicas: int, deadline: Deadline) -> set[str]:

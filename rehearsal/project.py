@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-import yaml
-
-from pipeline.branches import Config, read, stack_file, stacks
+from pipeline.branches import Stack, stacks
+from pipeline.stack_files import read, settings_in, stack_file, write
 
 LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "jenkins", "pyproject.toml", "uv.lock", ".venv")
 """What the program consists of, and what Pulumi's own Python host finds its packages by."""
@@ -22,16 +21,14 @@ LINKED: Final = ("Pulumi.yaml", "__main__.py", "infra", "app", "jenkins", "pypro
 class Overlay:
     """The values that differ from AWS."""
 
-    platform: Config
+    platform: Mapping[str, object]
     """For a stack that owns a platform."""
-    environment: Config
+    environment: Mapping[str, object]
     """For a stack that is an environment."""
 
-    def for_stack(self, config: Config) -> dict[str, object]:
-        """What to lay over one stack's own values, by the layers these say it owns."""
-        owns_platform = config.get("smallcase:platform") == "self"
-        is_environment = bool(config.get("smallcase:branch"))
-        return {**(self.platform if owns_platform else {}), **(self.environment if is_environment else {})}
+    def for_stack(self, stack: Stack) -> dict[str, object]:
+        """What to lay over one stack's own values, by the layers that it owns."""
+        return {**(self.platform if stack.owns_platform else {}), **(self.environment if stack.branch else {})}
 
 
 def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
@@ -39,18 +36,10 @@ def generate(checkout: Path, directory: Path, overlay: Overlay) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
         _link(directory / name, checkout / name)
-    for stack, config in stacks(checkout).items():
-        path = directory / stack_file(stack)
-        kept = {key: value for key, value in read(path).items() if key != "config"}
-        _write(path, {**kept, "config": {**config, **overlay.for_stack(config)}})
-
-
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    text = yaml.safe_dump(dict(content), sort_keys=False)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        temporary = path.with_suffix(".new")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+    for name, stack in stacks(checkout).items():
+        path = directory / stack_file(name)
+        own = settings_in(checkout / stack_file(name))
+        write(path, {**read(path), "config": {**own, **overlay.for_stack(stack)}})
 
 
 def _link(link: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final, final
 
 from rich.console import Console
 
-from pipeline.branches import configurations, platform_of
+from pipeline.branches import stacks
 from pipeline.checkout import Build, Checkout
 from pipeline.deadline import Deadline
 from pipeline.deploy import deploy
@@ -79,13 +79,13 @@ def _up(progress: Progress, checkout: Path) -> list[Live]:
         for target in targets:
             if target.stack not in existing:
                 _create(target)
-        owners = [target for target in targets if target.owns_platform]
+        owners = [target for target in targets if target.declared.owns_platform]
         for target in owners:
             with progress.step(f"pulumi up -s {target.stack}"):
                 _bring_up(target)
         live = [_live(target) for target in owners if target.build.branch]
         # The first alone: what fails there goes no further, and two builds that push one new image at once fail.
-        environments = [target for target in targets if not target.owns_platform]
+        environments = [target for target in targets if not target.declared.owns_platform]
         return [*live, *_deploy_all(environments[:1], progress), *_deploy_all(environments[1:], progress)]
 
 
@@ -167,15 +167,14 @@ def _targets(standing: cluster.Standing, checkout: Path) -> Generator[list[Targe
     directory, deploys = project_directory(), {**standing.variables, "AWS_PROFILE": DEPLOY.file}
     with ExitStack() as logs:
         targets: list[Target] = []
-        for stack, config in configurations(directory).items():
-            owns = platform_of(stack, config) == stack
+        for name, stack in stacks(directory).items():
             pulumi = Pulumi(
                 project=directory,
-                environment=standing.variables if owns else deploys,
-                out=logs.enter_context(_log(stack).open("a", encoding="utf-8")),
+                environment=standing.variables if stack.owns_platform else deploys,
+                out=logs.enter_context(_log(name).open("a", encoding="utf-8")),
             )
-            build = Build(branch=str(config["smallcase:branch"]), change=None)
-            targets.append(Target(checkout=Checkout(root=checkout), build=build, pulumi=pulumi, stack=stack))
+            build = Build(branch=stack.branch, change=None)
+            targets.append(Target(checkout=Checkout(root=checkout), build=build, pulumi=pulumi, stack=name))
         yield targets
 
 

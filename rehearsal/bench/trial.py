@@ -17,7 +17,8 @@ from typing import Final, cast, final
 
 from infra.fargate import environment_namespace
 from infra.labels import APPLICATION
-from pipeline.branches import stack_file, stacks
+from pipeline.branches import stacks
+from pipeline.stack_files import stack_file
 from rehearsal import places, project
 from rehearsal.bench.command import Finished, Running, run, running
 from rehearsal.bench.manifests import as_list

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipeline.stack_files import read, settings_in, stack_file, write
+from rehearsal.places import ACCOUNT
 from tests.engine.harness import Outcome
 from tests.engine.world import Step, World
 
@@ -29,6 +31,15 @@ def message_of(outcome: Outcome) -> str:
         ("green", "smallcase:size", "1vCPU-9GB", ["'1vCPU-9GB'", "with 1 vCPU Fargate has 2, 3, 4"]),
         ("green", "smallcase:replicas", 0, ["'0'", "at least one pod", "`pulumi config set smallcase:replicas 2"]),
         ("green", "smallcase:replicas", "two", ["'smallcase:replicas'", "must be of type 'integer'"]),
+        ("green", "smallcase:config:colr", "#ffffff", ["smallcase:colr", "`pulumi config rm smallcase:colr -s green`"]),
+        ("green", "aws:profile", "company", ["aws:profile would change nothing", "AWS_PROFILE"]),
+        (
+            "green",
+            "aws:assumeRoles",
+            [{"roleArn": "arn:aws:iam::123456789012:role/x"}],
+            ["aws:assumeRoles", "AWS_PROFILE"],
+        ),
+        ("green", "kubernetes:context", "mine", ["kubernetes:context would change nothing"]),
         ("green", "smallcase:image", "smallcase:latest", ["'smallcase:latest'", "sha256:<64 hex digits>"]),
         (
             "green",
@@ -40,16 +51,16 @@ def message_of(outcome: Outcome) -> str:
             "green",
             "aws:allowedAccountIds",
             ["999999999999"],
-            ["not allowed: 123456789012", "allowedAccountIds -s green`"],
+            ["not allowed: 123456789012", "aws:allowedAccountIds allows 999999999999 only", "AWS_PROFILE"],
         ),
         ("platform", "smallcase:network", "10.0.0.0/24", ["'10.0.0.0/24'", "too small", "/16 to /20"]),
         ("platform", "smallcase:zones", 4, ["'4'", "2 or 3"]),
-        ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "`pulumi config set --path"]),
+        ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "&& pulumi config set --path"]),
         (
             "platform",
             "aws:allowedAccountIds",
             ["999999999999"],
-            ["not allowed: 123456789012", "allowedAccountIds -s platform`"],
+            ["not allowed: 123456789012", "aws:allowedAccountIds allows 999999999999 only", "AWS_PROFILE"],
         ),
     ],
 )
@@ -59,6 +70,24 @@ def test_a_bad_setting_is_refused_by_name_and_nothing_is_touched(
     with live.settings(stack, {key: value}):
         message = refusal(live.up(stack))
     assert [part for part in expected if part not in message] == []
+
+
+@pytest.mark.parametrize("stack", ["platform", "green"])
+def test_an_account_that_is_forbidden_is_not_touched(live: World, stack: str) -> None:
+    path = live.harness.project / stack_file(stack)
+    settings = settings_in(path)
+    del settings["aws:allowedAccountIds"]
+    write(path, {**read(path), "config": {**settings, "aws:forbiddenAccountIds": [ACCOUNT]}})
+    message = refusal(live.up(stack))
+    assert f"not allowed: {ACCOUNT}" in message
+    assert f"aws:forbiddenAccountIds forbids {ACCOUNT}" in message
+
+
+def test_a_secret_is_refused_by_name_and_stays_one(live: World) -> None:
+    live.configure("green", "--secret", "smallcase:host", "secret.example.org")
+    step = live.up("green")
+    assert "smallcase:host is encrypted" in refusal(step)
+    assert "secret.example.org" not in step.outcome.output
 
 
 def test_a_stack_that_nobody_declared_is_refused_with_what_there_is(live: World) -> None:

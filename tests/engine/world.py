@@ -13,13 +13,14 @@ from typing import Final, cast, final
 
 import yaml
 
+from pipeline.stack_files import stack_file
 from rehearsal import project
 from rehearsal.cloud.account import Cloud, Settings
 from rehearsal.cloud.faults import Fault, Operation
 from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.server import serve
 from rehearsal.places import ACCOUNT
-from rehearsal.project import Overlay, stack_file
+from rehearsal.project import Overlay
 from tests.engine.harness import Harness, Outcome
 from tests.stack_files import ALLOW_LIST, CHECKOUT
 

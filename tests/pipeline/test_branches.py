@@ -107,3 +107,15 @@ def test_a_build_server_is_told_from_a_laptop() -> None:
     assert in_ci({"JENKINS_URL": "https://jenkins.example.org/"})
     assert in_ci({"CI": "true"})
     assert not in_ci({"BRANCH_NAME": "develop"})
+
+
+def test_settings_that_the_program_refuses_are_refused_by_the_name_of_the_key(tmp_path: Path) -> None:
+    good = "config:\n  branch: develop\n  colour: '#2563eb'\n  size: 1vCPU-2GB\n  image: build\n  platform: platform\n"
+    (tmp_path / "Pulumi.develop.yaml").write_text(good + "  replicas: 2.0\n", encoding="utf-8")
+    (tmp_path / "Pulumi.blue.yaml").write_text(good + "  replicas: {secure: cipher}\n  zones: 4\n", encoding="utf-8")
+    declared = stacks(tmp_path)
+    assert declared["develop"].environment.replicas == 2
+    with pytest.raises(WrongUse, match=r"smallcase:replicas is encrypted.*\nPulumi\.blue\.yaml has"):
+        _ = declared["blue"].environment
+    with pytest.raises(WrongUse, match="smallcase:zones is '4'"):
+        _ = declared["blue"].zones

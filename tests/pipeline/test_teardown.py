@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.branches import Config, configurations
+from infra.settings import Configuration
+from pipeline.branches import Stack, stacks
 from pipeline.outcomes import Refused, WrongUse
 from pipeline.teardown import KINDS, hanging, order
 from tests.pipeline.repository import Ran, Repository, RunVerb
 from tests.stack_files import CHECKOUT
 
-SHARED: Mapping[str, Config] = {
-    "platform": {"smallcase:platform": "self"},
-    **{name: {"smallcase:platform": "platform"} for name in ("develop", "green", "blue")},
-}
-WHOLE: Mapping[str, Config] = {"green": {"smallcase:platform": "self"}, "blue": {"smallcase:platform": "green"}}
+
+def on(**platforms: str) -> Mapping[str, Stack]:
+    """Stacks, each with what it says of its platform."""
+    return {
+        name: Stack(given=Configuration(stack=name, values={"smallcase:platform": platform}))
+        for name, platform in platforms.items()
+    }
+
+
+SHARED = on(platform="self", develop="platform", green="platform", blue="platform")
+WHOLE = on(green="self", blue="green")
 
 PULUMI = (
     f"#!{sys.executable}"
@@ -102,7 +109,7 @@ def test_environments_go_first_and_the_platform_last() -> None:
 
 
 def test_the_declared_stacks_are_known_by_the_platform_they_run_on() -> None:
-    assert order("platform", configurations(CHECKOUT)) == ["blue", "develop", "green", "platform"]
+    assert order("platform", stacks(CHECKOUT)) == ["blue", "develop", "green", "platform"]
 
 
 def test_a_stack_without_a_platform_is_refused_with_what_to_do_instead() -> None:

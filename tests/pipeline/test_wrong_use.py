@@ -130,7 +130,7 @@ def test_a_file_whose_name_is_in_another_encoding_is_named_as_well_as_can_be(
         ("Pulumi.develop.yaml", "config: [smallcase:branch]\n", "is not a mapping but ['smallcase:branch']"),
         ("Pulumi.develop.yaml", "config: text\n", "is not a mapping but 'text'"),
         ("Pulumi.yaml", "name: smallcase\nconfig: 3\n", "is not a mapping but 3"),
-        ("Pulumi.yaml", "name: smallcase\n", "Nothing says `smallcase:platform` for the stack 'develop'"),
+        ("Pulumi.yaml", "name: smallcase\n", "smallcase:platform is '': not set"),
     ],
 )
 def test_settings_of_the_wrong_shape_are_named(

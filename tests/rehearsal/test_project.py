@@ -17,7 +17,7 @@ def checkout(tmp_path: Path) -> Path:
     (root / "infra").mkdir(parents=True)
     (root / "app").mkdir()
     for name, text in {
-        "Pulumi.yaml": "name: smallcase\n",
+        "Pulumi.yaml": "name: smallcase\nconfig:\n  smallcase:platform: platform\n",
         "__main__.py": "",
         "Pulumi.platform.yaml": "config:\n  smallcase:platform: self\n",
         "Pulumi.blue.yaml": "config:\n  smallcase:branch: master\n",

@@ -90,7 +90,9 @@ def check_commits(change: Change, checkout: Checkout) -> None:
         elsewhere = checkout.commits(checkout.origin("staging"), checkout.origin("master"), f"^{develop}")
         brought = set(checkout.commits("HEAD", f"^{develop}"))
         foreign = [commit for commit in elsewhere if commit in brought]
-        way_out = "Move your own commits: `git rebase --onto origin/develop <the commit before your first one>`."
+        way_out = (
+            "Move your own commits: `git rebase --onto origin/develop COMMIT`, COMMIT being the one before your first."
+        )
     else:
         # staging and master have merges of their own, one a pull request; every other commit was on develop before.
         foreign = checkout.commits("--no-merges", "HEAD", f"^{develop}")

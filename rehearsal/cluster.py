@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final, final
 
 from infra import versions
-from rehearsal import node, places, surroundings
+from rehearsal import hosts_file, node, places, surroundings
 from rehearsal.load_balancer.chart import render_chart
-from rehearsal.load_balancer.hosts import forget_hosts
 from rehearsal.load_balancer.webhook import PATH as WEBHOOK_PATH
 from rehearsal.node import Node
 from rehearsal.node.probes import listens
@@ -119,7 +118,7 @@ def _code(package: str) -> dict[str, str]:
     """Where a stand-in's code is, and which: one that runs older code than the checkout's is started anew."""
     digest = hashlib.sha256()
     root = CHECKOUT / "rehearsal"
-    for path in sorted([root / "places.py", *(root / package).rglob("*.py")]):
+    for path in sorted([root / "places.py", root / "hosts_file.py", *(root / package).rglob("*.py")]):
         digest.update(path.read_bytes())
     return {"PYTHONPATH": str(CHECKOUT), "SMALLCASE_CODE": digest.hexdigest()[:16]}
 
@@ -137,7 +136,7 @@ def stop(progress: Progress) -> None:
         RehearsalError: there is something that this project did not make.
     """
     node.stop(progress)
-    forget_hosts(places.HOSTS_FILE)
+    hosts_file.forget_names(places.HOSTS_FILE)
 
 
 def overlay(chart: Path, base_image: str) -> Overlay:

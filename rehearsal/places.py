@@ -50,7 +50,7 @@ BRIDGE_ADDRESS: Final = IPv4Address("10.213.77.1")
 NODE_NAME: Final = "smallcase-node"
 
 HOSTS_FILE: Final = Path("/etc/hosts")
-"""Names of the load balancers are kept between two marker lines here, and taken out again."""
+"""Names of the node and the load balancers are kept here, in lines with a mark, and taken out again."""
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "us-east-1"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, final
 from urllib.parse import quote
 
-from rehearsal import places
+from rehearsal import hosts_file, places
 from rehearsal.load_balancer import addresses
 from rehearsal.load_balancer.api import JSON, MERGE, STRATEGIC, Api, ApiError
 from rehearsal.load_balancer.configuration import Listener
@@ -27,7 +27,6 @@ from rehearsal.load_balancer.desired import (
 )
 from rehearsal.load_balancer.haproxy import Haproxy, HaproxyError
 from rehearsal.load_balancer.health import Checks, monotonic
-from rehearsal.load_balancer.hosts import write_hosts
 from rehearsal.load_balancer.ingress import Model
 from rehearsal.load_balancer.objects import Json, Key, condition, is_terminating, items, key, text
 from rehearsal.load_balancer.targets import (
@@ -124,7 +123,7 @@ class Controller:
         ]
         self._forward(goal, listeners, now)
         hosts = {listener.model.host_name: listener.address for listener in listeners}
-        write_hosts(self._settings.hosts_file, hosts)
+        hosts_file.write_names(self._settings.hosts_file, hosts_file.LOAD_BALANCERS, hosts)
         self._write_overview(goal, listeners)
         done = self._write_cluster(world, goal, listeners)
         return max(0.0, next_time - monotonic()) if done else min(_RETRY_SECONDS, max(0.0, next_time - monotonic()))

@@ -18,7 +18,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final, cast, final
 
-from rehearsal import places
+from rehearsal import hosts_file, places
 from rehearsal.node.configuration import CGROUP, HIDDEN
 from rehearsal.node.files import NodeFiles
 from rehearsal.progress import RehearsalError
@@ -39,9 +39,6 @@ SYSCTLS: Final = (
     # … and the node itself, so that a pod reaches another one through a Service.
     "net/bridge/bridge-nf-call-iptables",
 )
-
-HOSTS_LINE: Final = f"{places.KUBELET.host} {places.NODE_NAME} # smallcase rehearsal: the node"
-"""So that the API server calls the kubelet by name, on loopback."""
 
 NFTABLES: Final = ("ip kube-proxy", "ip6 kube-proxy")
 
@@ -210,9 +207,8 @@ def prepare(files: NodeFiles, nft: Path) -> None:
     bridge_filter = _sysctl("net/bridge/bridge-nf-call-iptables")
     if bridge_filter.exists():
         bridge_filter.write_text("1\n", encoding="utf-8")
-    lines = places.HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    if HOSTS_LINE not in lines:
-        _write_hosts([*lines, HOSTS_LINE])
+    # So that the API server calls the kubelet by name, on loopback.
+    hosts_file.write_names(places.HOSTS_FILE, hosts_file.NODE, {places.NODE_NAME: places.KUBELET.host})
 
 
 def undo(files: NodeFiles) -> None:
@@ -220,9 +216,7 @@ def undo(files: NodeFiles) -> None:
     if not files.changes.exists():
         return
     changes = read_changes(files)
-    lines = places.HOSTS_FILE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    if HOSTS_LINE in lines:
-        _write_hosts([line for line in lines if line != HOSTS_LINE])
+    hosts_file.forget_names(places.HOSTS_FILE)
     for table in kube_proxy_tables(Path(changes.nft)):
         subprocess.run([changes.nft, "delete", "table", *table.split()], capture_output=True, check=False)
     _remove_devices()
@@ -312,11 +306,6 @@ def _retry(action: Callable[[], None], attempts: int = 50) -> None:
         except OSError:
             time.sleep(0.05)
     return action()
-
-
-def _write_hosts(lines: list[str]) -> None:
-    """Replace the content in place: the file may be a mount of its own, which cannot be renamed over."""
-    places.HOSTS_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _ip(*arguments: str) -> None:

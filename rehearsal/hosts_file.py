@@ -83,7 +83,7 @@ def _beside(path: Path) -> Path:
 
 @contextmanager
 def _replacement(path: Path, content: bytes) -> Generator[Path]:
-    """A file beside `path` with this content on the disk, and its mode, owner and attributes: SELinux's label is one."""
+    """A file beside `path` with this content on the disk, and its mode, owner and attributes (SELinux's label)."""
     made = _beside(path)
     made.unlink(missing_ok=True)
     with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

@@ -11,6 +11,7 @@ explicit or default, so the connection tells the instances' settings apart.
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from rehearsal.cloud.account import Cloud, HalfWayError
 from rehearsal.cloud.eks_component import PROVIDER, Child, ClusterComponent, Construction
 from rehearsal.cloud.eks_component import TYPE as EKS_CLUSTER
 from rehearsal.cloud.faults import FaultError
+from rehearsal.cloud.own_user import OwnUserOnly
 from rehearsal.cloud.properties import (
     UNKNOWN,
     Properties,
@@ -398,11 +400,20 @@ class PortTakenError(Exception):
 
 
 def start(cloud: Cloud, addresses: Mapping[str, str]) -> tuple[list[grpc.Server], dict[str, int]]:
-    """A running server for each package at its address (`127.0.0.1:0` for any free port), and the ports they got."""
+    """A running server for each package at its address (`127.0.0.1:0` for any free port), and the ports they got.
+
+    On Linux they answer the user alone that runs them. Elsewhere that cannot be told; the rehearsal, whose account has
+    a password to give away, is for Linux alone.
+    """
     servers: list[grpc.Server] = []
     ports: dict[str, int] = {}
     for package, address in addresses.items():
-        server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix=package), options=_OPTIONS)
+        own_user = OwnUserOnly()
+        server = grpc.server(
+            ThreadPoolExecutor(max_workers=32, thread_name_prefix=package),
+            interceptors=[own_user] if sys.platform == "linux" else [],
+            options=_OPTIONS,
+        )
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServer(cloud, package), server)
         try:
             ports[package] = server.add_insecure_port(address)
@@ -413,6 +424,7 @@ def start(cloud: Cloud, addresses: Mapping[str, str]) -> tuple[list[grpc.Server]
                 f"the {package} provider cannot listen on {address}: another process has the port. "
                 "Is a rehearsal running already? `make rehearse-down` ends it."
             ) from error
+        own_user.address = (address.rpartition(":")[0], ports[package])
         server.start()
         servers.append(server)
     return servers, ports

@@ -49,6 +49,9 @@ BRIDGE: Final = "smallcase0"
 BRIDGE_ADDRESS: Final = IPv4Address("10.213.77.1")
 NODE_NAME: Final = "smallcase-node"
 
+HAPROXY_USER: Final = 65530
+"""A user and group that no machine has, and nobody else is: https://systemd.io/UIDS-GIDS/ lists it as unused."""
+
 HOSTS_FILE: Final = Path("/etc/hosts")
 """Names of the node and the load balancers are kept here, in lines with a mark, and taken out again."""
 

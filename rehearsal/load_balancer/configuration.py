@@ -110,15 +110,21 @@ def commands(backend: str, before: Sequence[Slot], after: Sequence[Slot]) -> Seq
 
 
 def render(
-    listeners: Sequence[Listener], backends: Mapping[str, Sequence[Slot]], *, socket: Path, bad_gateway: Path
+    listeners: Sequence[Listener],
+    backends: Mapping[str, Sequence[Slot]],
+    *,
+    socket: Path,
+    bad_gateway: Path,
+    user: int | None = None,
 ) -> str:
-    """HAProxy's configuration file.
+    """HAProxy's configuration file, for a process that becomes `user` and its group once it listens.
 
     The socket has another name for each generation of the configuration, so that a command cannot reach the worker that
     is on its way out.
     """
     lines = [
         "global",
+        *([f"  uid {user}", f"  gid {user}"] if user is not None else []),
         f"  stats socket {_quoted(str(socket))} mode 600 level admin expose-fd listeners",
         "  log stdout format raw local0",
         "  maxconn 4096",

@@ -24,6 +24,12 @@ def rendered(*rules: Rule, default: Action = Answer(status=404)) -> str:  # noqa
     return render([Listener(model=model, address="127.77.1.1")], {}, socket=Path("s"), bad_gateway=Path("502"))
 
 
+def test_a_user_to_become_is_named_with_its_group() -> None:
+    as_somebody = render([], {}, socket=Path("s"), bad_gateway=Path("502"), user=65530)
+    assert as_somebody.startswith("global\n  uid 65530\n  gid 65530\n")
+    assert "uid" not in rendered()
+
+
 def test_nothing_is_tried_again_on_another_target() -> None:
     assert "  retries 0\n" in rendered()
     assert "redispatch" not in rendered()

@@ -1,16 +1,22 @@
 """The real HAProxy in front of small web servers on loopback."""
 
 import http.client
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 import pytest
 
+from rehearsal import places
 from rehearsal.load_balancer.configuration import Listener
 from rehearsal.load_balancer.haproxy import Haproxy, HaproxyError
 from rehearsal.load_balancer.ingress import Action, Answer, Forward, Model, Rule, Share
@@ -18,6 +24,7 @@ from rehearsal.load_balancer.targets import Place
 from rehearsal.toolchain import RehearsalTools
 
 pytestmark = pytest.mark.rehearsal
+CHECKOUT: Final = Path(__file__).parents[2]
 ADDRESS: Final = "127.77.9.1"
 PORT: Final = 18080
 TO_GROUP: Final = Forward(shares=(Share(arn="one", weight=1),))
@@ -81,14 +88,117 @@ def listener(default: Action = TO_GROUP, *rules: Rule, address: str = ADDRESS) -
     return Listener(model=model, address=address)
 
 
-def get(path: str = "/", host: str = "x.test") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
+def get(path: str = "/", host: str = "x.test", port: int = PORT) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(ADDRESS, port, timeout=5)
     try:
         connection.request("GET", path, headers={"Host": host})
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A HAProxy process and the users and groups that it is, by all their kinds, and what it may do besides."""
+
+    pid: int
+    who: frozenset[str]
+    groups: str
+    capabilities: frozenset[str]
+
+
+def processes(directory: Path) -> list[Running]:
+    """Every HAProxy that runs on the configuration in a directory."""
+    found: list[Running] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        except OSError:
+            continue
+        if Path(os.fsdecode(words[0])).name == "haproxy" and os.fsencode(directory / "haproxy.cfg") in words:
+            found.append(
+                Running(
+                    pid=int(process.name),
+                    who=frozenset(f"{status['Uid']} {status['Gid']}".split()),
+                    groups=status["Groups"].strip(),
+                    capabilities=frozenset(status[f"Cap{kind}"].strip("\t0") for kind in ("Inh", "Prm", "Eff", "Amb")),
+                )
+            )
+    return found
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root starts it as himself")
+def test_no_haproxy_is_root_once_it_listens_nor_after_a_reload(
+    haproxy: Haproxy, pods: tuple[Pod, Pod], tmp_path: Path
+) -> None:
+    groups = {"one": {pods[0].place: True}}
+    privileged = replace(listener(), model=replace(listener().model, ports=(80, PORT)))
+    for listeners in ([privileged], [privileged, listener(address="127.77.9.2")], [privileged]):
+        haproxy.apply(listeners, groups)
+        assert get() == (200, "a")
+        assert get(port=80) == (200, "a")
+        running = processes(tmp_path)
+        assert running
+        for one in running:
+            assert one.who == {str(places.HAPROXY_USER)}
+            assert one.groups in {"", str(places.HAPROXY_USER)}
+            assert one.capabilities == {""}
+
+
+def test_the_haproxy_before_a_reload_ends(haproxy: Haproxy, tmp_path: Path) -> None:
+    for number in range(3):
+        haproxy.apply([listener(), listener(address=f"127.77.9.{10 + number}")], {"one": {}})
+    wait_until(lambda: len(processes(tmp_path)) == 1)
+
+
+def test_a_reload_that_fails_leaves_the_one_before(haproxy: Haproxy, pods: tuple[Pod, Pod], tmp_path: Path) -> None:
+    groups = {"one": {pods[0].place: True}}
+    haproxy.apply([listener()], groups)
+    other = listener(address="127.77.9.10")
+    with ThreadingHTTPServer((other.address, PORT), BaseHTTPRequestHandler):
+        for _ in range(2):
+            with pytest.raises(HaproxyError, match=rf"{other.address}:{PORT}"):
+                haproxy.apply([listener(), other], groups)
+            assert get() == (200, "a")
+    assert haproxy.apply([listener(), other], groups)
+    assert get() == (200, "a")
+    wait_until(lambda: len(processes(tmp_path)) == 1)
+
+
+STARTED: Final = """
+import sys, time
+from pathlib import Path
+from tests.load_balancer.test_haproxy import Haproxy, listener
+haproxy = Haproxy(Path(sys.argv[1]), Path(sys.argv[2]))
+haproxy.apply([listener()], {"one": {}})
+haproxy.apply([listener(), listener(address="127.77.9.2")], {"one": {}})
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_program_that_started_it_whatever_ends_that(
+    tools: RehearsalTools, tmp_path: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTED, tools.haproxy, tmp_path], cwd=CHECKOUT, stdout=subprocess.PIPE
+    ) as started:
+        assert started.stdout
+        assert started.stdout.readline() == b"started\n"
+        assert processes(tmp_path)
+        started.send_signal(number)
+    wait_until(lambda: not processes(tmp_path))
 
 
 def test_a_group_without_targets_is_answered_with_503(haproxy: Haproxy) -> None:
@@ -202,11 +312,13 @@ def test_another_load_balancer_coming_and_going_loses_no_request(haproxy: Haprox
     assert statuses[200] > 100
 
 
-def test_a_haproxy_that_died_is_started_again_with_its_targets(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:
+def test_a_haproxy_that_died_is_started_again_with_its_targets(
+    haproxy: Haproxy, pods: tuple[Pod, Pod], tmp_path: Path
+) -> None:
     haproxy.apply([listener()], {"one": {pods[0].place: True}})
-    assert haproxy._process is not None  # pyright: ignore[reportPrivateUsage]
-    haproxy._process.kill()  # pyright: ignore[reportPrivateUsage]
-    haproxy._process.wait(5)  # pyright: ignore[reportPrivateUsage]
+    for one in processes(tmp_path):
+        os.kill(one.pid, signal.SIGKILL)
+    wait_until(lambda: not haproxy.is_running)
     assert haproxy.apply([listener()], {"one": {pods[0].place: True}})
     assert get() == (200, "a")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, cast, final
 
 from rehearsal import hosts_file, places
+from rehearsal.node import packet_filter
 from rehearsal.node.configuration import CGROUP, HIDDEN
 from rehearsal.node.files import NodeFiles
 from rehearsal.progress import RehearsalError
@@ -55,7 +56,7 @@ ENDPOINTS: Final = (
 @dataclass(frozen=True, kw_only=True)
 class Changes:
     """What was found before the first change: sysctl values, and the directories that had to be made; and the `nft`
-    that takes kube-proxy's tables away."""
+    that takes the tables away."""
 
     nft: str
     sysctls: Mapping[str, str]
@@ -192,8 +193,10 @@ def _missing_directories(path: Path) -> Iterable[Path]:
 
 
 def prepare(files: NodeFiles, nft: Path) -> None:
-    """Make the changes: directories to mount on, control groups, the bridge with its routes, the hosts file's line."""
+    """Make the changes: the packet rule, directories to mount on, control groups, the bridge with its routes, and the
+    hosts file's line."""
     record_changes(files, nft)
+    packet_filter.close(nft)
     for path in HIDDEN:
         path.mkdir(parents=True, exist_ok=True)
     for hierarchy in _hierarchies():
@@ -217,9 +220,12 @@ def undo(files: NodeFiles) -> None:
         return
     changes = read_changes(files)
     hosts_file.forget_names(places.HOSTS_FILE)
-    for table in kube_proxy_tables(Path(changes.nft)):
-        subprocess.run([changes.nft, "delete", "table", *table.split()], capture_output=True, check=False)
+    nft = Path(changes.nft)
+    for table in kube_proxy_tables(nft):
+        subprocess.run([nft, "delete", "table", *table.split()], capture_output=True, check=False)
     _remove_devices()
+    if nft.exists():
+        packet_filter.open_again(nft)
     for hierarchy in _hierarchies():
         _remove_cgroup(hierarchy / CGROUP)
     for name, value in changes.sysctls.items():

@@ -147,7 +147,9 @@ def _one_at_a_time() -> AbstractContextManager[None]:
 
 
 def _make_state(files: NodeFiles) -> None:
-    files.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.state.mkdir(parents=True, exist_ok=True)
+    # An empty one may have been there with another mode, and not every file in it has a mode of its own.
+    files.state.chmod(0o700)
     files.marker.touch()
     for directory in (files.run, files.logs, files.data, files.credentials, files.buildkit_socket.parent):
         directory.mkdir(mode=0o700, exist_ok=True)

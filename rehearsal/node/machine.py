@@ -107,11 +107,16 @@ def check_user() -> None:
 
 
 def check_state_directory(files: NodeFiles) -> None:
-    """Refuse a state directory that this project did not make. Raises RehearsalError."""
+    """Refuse a state directory that this project or this user did not make. Raises RehearsalError."""
     if files.state.exists() and not files.marker.exists() and any(files.state.iterdir()):
         raise RehearsalError(
             f"{files.state} exists and was not made by this project (it has no file {MARKER}).",
             "Move it away, or set XDG_STATE_HOME to another directory, and try again.",
+        )
+    if files.state.exists() and files.state.stat().st_uid != os.geteuid():
+        raise RehearsalError(
+            f"{files.state} belongs to user {files.state.stat().st_uid}, who could read the keys in it.",
+            "Set XDG_STATE_HOME to a directory of your own, and try again.",
         )
 
 

@@ -1,5 +1,6 @@
 """What the node refuses before it changes anything, and how what it changed is undone."""
 
+import os
 import socket
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal import places
-from rehearsal.node import machine
-from rehearsal.node.files import NodeFiles
+from rehearsal.node import lifecycle, machine
+from rehearsal.node.files import MARKER, NodeFiles
 from rehearsal.node.traces import differences
 from rehearsal.progress import RehearsalError
 
@@ -31,6 +32,33 @@ def test_a_state_directory_of_someone_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").touch()
     with pytest.raises(RehearsalError, match="was not made by this project"):
         machine.check_state_directory(NodeFiles(state=tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("content", [(), (MARKER,)])
+def test_a_state_directory_that_somebody_else_owns_is_refused(tmp_path: Path, content: tuple[str, ...]) -> None:
+    for name in content:
+        (tmp_path / name).touch()
+    os.chown(tmp_path, 1000, 1000)
+    with pytest.raises(RehearsalError, match="belongs to user 1000, who could read the keys") as refused:
+        machine.check_state_directory(NodeFiles(state=tmp_path))
+    assert "XDG_STATE_HOME" in refused.value.way_out
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("mode", [None, 0o777])
+def test_nobody_else_enters_the_state_directory(tmp_path: Path, umask: int, mode: int | None) -> None:
+    files = NodeFiles(state=tmp_path / "state")
+    if mode is not None:
+        files.state.mkdir()
+        files.state.chmod(mode)
+    before = os.umask(umask)
+    try:
+        lifecycle._make_state(files)  # pyright: ignore[reportPrivateUsage]
+    finally:
+        os.umask(before)
+    assert files.state.stat().st_mode & 0o777 == 0o700
+    assert files.registry_password.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_empty_or_missing_state_directory_is_taken(tmp_path: Path) -> None:

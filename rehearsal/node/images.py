@@ -26,7 +26,7 @@ CMD ["python3"]
 """
 PAUSE_DOCKERFILE: Final = """\
 FROM scratch
-COPY pause /pause
+COPY --chmod=0755 pause /pause
 USER 65535:65535
 ENTRYPOINT ["/pause"]
 """

@@ -148,7 +148,8 @@ class Namespace:
         """Start a process inside that outlives the caller, its output appended to `log`, and write it into `record`."""
         # The shell stays outside and its child is inside: so `$!` is the process id as the machine counts.
         # All by absolute paths: the PATH in `environment` is the process's, and may lack them.
-        script = f'log=$0; {_program("setsid")} "$@" </dev/null >>"$log" 2>&1 & echo $!'
+        # Without a mask of its own a process would make the caller's modes part of images and containers.
+        script = f'umask 022; log=$0; {_program("setsid")} "$@" </dev/null >>"$log" 2>&1 & echo $!'
         enter = [_program("nsenter"), "--no-fork", "--target", str(self.init), "--pid", "--mount", "--"]
         done = subprocess.run(
             [*enter, _program("sh"), "-c", script, str(log), *argv],

@@ -33,7 +33,7 @@ def close(nft: Path) -> None:
     Raises:
         RehearsalError: the kernel does not take the rule.
     """
-    done = subprocess.run([nft, "--file", "-"], input=RULES, capture_output=True, text=True, check=False)
+    done = subprocess.run([nft, "--file", "-"], input=RULES, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise RehearsalError(
             f"The packet rule that keeps the pods to this machine cannot be set: {done.stderr.strip()}",

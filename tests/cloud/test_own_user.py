@@ -76,7 +76,7 @@ def call(port: int, user: int, what: str = "all", pause: float = 0) -> str:
         env={**os.environ, "PAUSE": str(pause)},
         cwd=CHECKOUT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )

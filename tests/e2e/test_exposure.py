@@ -82,10 +82,10 @@ class Process:
 def processes() -> list[Process]:
     """All that run in the rehearsal's private namespace, but those of pods and builds, which have a network each."""
     init = (node_files().run / "namespace").read_text().split()[0]
-    child = Path(f"/proc/{init}/task/{init}/children").read_text().split()[0]
+    child = Path(f"/proc/{init}/task/{init}/children").read_text(encoding="utf-8").split()[0]
     ours = Path(f"/proc/{child}/ns/mnt").readlink()
     own_network = Path("/proc/self/ns/net").readlink()
-    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, encoding="utf-8", check=True).stdout.splitlines()
     found: list[Process] = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -146,7 +146,7 @@ def test_another_user_sees_the_pages_and_no_more(rehearsal: Rehearsal) -> None:
         state=str(files.state),
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, encoding="utf-8", timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
     said = cast("dict[str, object]", json.loads(done.stdout))
@@ -156,8 +156,8 @@ def test_another_user_sees_the_pages_and_no_more(rehearsal: Rehearsal) -> None:
         "API server": 401,
         "etcd": "SSLError",
         "kubelet": 401,
-        "controller manager": 401,
-        "scheduler": 401,
+        "controller manager": 403,
+        "scheduler": 403,
         "page": 200,
         "registry": 401,
         "stream": 404,
@@ -224,7 +224,7 @@ def test_buildkit_pushes_the_same_image_again_and_no_other_under_its_tag(
             ],
             env={**os.environ, "DOCKER_CONFIG": str(files.node_docker)},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=300,
             check=False,
         )

@@ -68,3 +68,25 @@ def test_everything_inside_ends_with_the_namespace_and_its_mounts_are_never_seen
     assert not inside.alive()
     assert Namespace.find(tmp_path / "record") is None
     assert not namespace.holder.alive()
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_what_runs_inside_has_a_mask_of_its_own_whatever_the_callers_is(tmp_path: Path, umask: int) -> None:
+    """Or a container's root directory would be closed to the user that the container is."""
+    waiter = tmp_path / "waiter"
+    waiter.write_text("#!/bin/sh\nexec sleep 300\n", encoding="utf-8")
+    waiter.chmod(0o755)
+    before = os.umask(umask)
+    try:
+        namespace = Namespace.create(tmp_path / "record", waiter, [])
+        try:
+            namespace.start(tmp_path / "inside", ["sh", "-c", "umask; exec sleep 60"], os.environ, tmp_path / "log")
+            deadline = time.monotonic() + 5
+            while not (said := (tmp_path / "log").read_text(encoding="utf-8")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert said == "0022\n"
+        finally:
+            namespace.destroy()
+    finally:
+        os.umask(before)

@@ -28,7 +28,7 @@ def nft(tools: RehearsalTools, tmp_path: Path) -> Generator[Path]:
     before = snapshot(program)
     machine.prepare(files, program)
     # As the CNI plugin does with the first pod.
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n", encoding="utf-8")
     try:
         yield program
     finally:

@@ -221,7 +221,11 @@ def test_a_mount_of_its_own_is_written_to(path: Path, tmp_path_factory: pytest.T
         "write_names(Path(sys.argv[1]), NODE, {'node': '127.77.0.4'})"
     )
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, writes], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        ["unshare", "--mount", "sh", "-c", script, writes],
+        cwd=CHECKOUT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == OWN + b"127.77.0.4 node # smallcase rehearsal: the node\n"

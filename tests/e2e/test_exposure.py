@@ -81,7 +81,7 @@ class Process:
 
 def processes() -> list[Process]:
     """All that run in the rehearsal's private namespace, but those of pods and builds, which have a network each."""
-    init = (node_files().run / "namespace").read_text().split()[0]
+    init = (node_files().run / "namespace").read_text(encoding="utf-8").split()[0]
     child = Path(f"/proc/{init}/task/{init}/children").read_text(encoding="utf-8").split()[0]
     ours = Path(f"/proc/{child}/ns/mnt").readlink()
     own_network = Path("/proc/self/ns/net").readlink()
@@ -118,7 +118,10 @@ def test_no_secret_stands_in_a_command_line(rehearsal: Rehearsal) -> None:
     """Which every user can read."""
     del rehearsal
     files = node_files()
-    secrets = {files.registry_password.read_text().strip(), (files.state / "passphrase").read_text().strip()}
+    secrets = {
+        files.registry_password.read_text(encoding="utf-8").strip(),
+        (files.state / "passphrase").read_text(encoding="utf-8").strip(),
+    }
     said = " ".join(process.words for process in processes())
     assert "registry-password" in said
     assert not [secret for secret in secrets if secret in said]
@@ -210,11 +213,11 @@ def test_buildkit_pushes_the_same_image_again_and_no_other_under_its_tag(
     rehearsal: Rehearsal, tmp_path: Path, oci: str, attest: str
 ) -> None:
     files, tools = node_files(), rehearsal.standing.node.tools
-    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
     reference = f"{places.REGISTRY}/smallcase:green-{oci}-{bool(attest)}-{os.getpid()}"
 
     def push(note: str) -> "subprocess.CompletedProcess[str]":
-        (tmp_path / "note").write_text(note)
+        (tmp_path / "note").write_text(note, encoding="utf-8")
         return subprocess.run(
             [
                 *(tools.buildctl, f"--addr=unix://{files.buildkit_socket}", "build", "--progress=plain", "--no-cache"),

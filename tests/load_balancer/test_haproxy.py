@@ -115,7 +115,7 @@ def processes(directory: Path) -> list[Running]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+            status = dict(line.split(":", 1) for line in (process / "status").read_text(encoding="utf-8").splitlines())
         except OSError:
             continue
         if Path(os.fsdecode(words[0])).name == "haproxy" and os.fsencode(directory / "haproxy.cfg") in words:

@@ -77,7 +77,9 @@ def test_setting_the_rule_twice_is_setting_it_once(nft: Path) -> None:
 
 def test_a_kernel_without_packet_filter_is_refused_with_what_it_lacks(tmp_path: Path) -> None:
     program = tmp_path / "nft"
-    program.write_text("#!/bin/sh\necho 'Could not process rule: Operation not supported' >&2\nexit 1\n")
+    program.write_text(
+        "#!/bin/sh\necho 'Could not process rule: Operation not supported' >&2\nexit 1\n", encoding="utf-8"
+    )
     program.chmod(0o755)
     with pytest.raises(RehearsalError, match="Operation not supported") as refused:
         packet_filter.close(program)

@@ -9,7 +9,15 @@ import py_compile
 import sys
 from pathlib import Path
 
-for name in ("flask", "gunicorn.app.base", "gunicorn.workers.gthread", "logging.config", "uuid"):
+for name in (
+    "a2wsgi",
+    "flask",
+    "logging.config",
+    "uuid",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+):
     importlib.import_module(name)
 
 for module in sorted(sys.modules):

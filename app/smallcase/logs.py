@@ -39,6 +39,6 @@ def configuration() -> dict[str, object]:
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             ACCESS: {"level": "INFO", "handlers": ["stdout"], "propagate": False},
-            "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+            "uvicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
         },
     }

@@ -10,7 +10,7 @@ from string import Template
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, abort, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from smallcase import access_log, drain, logs
@@ -19,6 +19,9 @@ from smallcase.colour import text_on
 from smallcase.settings import Settings
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
+
+UNREADABLE: Final = "unreadable"
+"""In the ASGI state of a request that stands in for one that could not be read: the status to answer."""
 
 _EXPLANATIONS: Final = {
     HTTPStatus.NOT_FOUND: "There is no page at this address.",
@@ -88,6 +91,7 @@ def create_app(settings: Settings, *, choose: Callable[[Sequence[Smallcase]], Sm
 
     _add_headers(app, smallcases)
     _add_access_log(app, settings)
+    _add_refusals(app)
     return app
 
 
@@ -129,6 +133,10 @@ def _add_headers(app: Flask, smallcases: Sequence[Smallcase]) -> None:
     @app.after_request
     def add(response: Response) -> Response:  # pyright: ignore[reportUnusedFunction]
         response.headers.update(headers)
+        # Whoever drains is not to be asked again. And it is not certain where the next request would begin after one
+        # that is malformed, or whose client waits for "100 Continue" before it sends its body, or perhaps does not.
+        if drain.is_draining() or response.status_code == HTTPStatus.BAD_REQUEST or "Expect" in request.headers:
+            response.headers["Connection"] = "close"
         # A load balancer says how the browser came. The domain's other names are not ours to speak for.
         if request.headers.get("X-Forwarded-Proto") == "https":
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -165,3 +173,14 @@ def _add_access_log(app: Flask, settings: Settings) -> None:
                 extra={"fields": access_log.fields(answered, settings)},
             )
         return response
+
+
+def _add_refusals(app: Flask) -> None:
+    @app.before_request
+    def refuse() -> None:  # pyright: ignore[reportUnusedFunction]
+        unreadable = request.environ.get("asgi.scope", {}).get("state", {}).get(UNREADABLE)
+        if unreadable:
+            abort(unreadable)
+        # Where it ends is one thing to this server and another to a load balancer: request smuggling (RFC 9112, 6.1).
+        if "Content-Length" in request.headers and "Transfer-Encoding" in request.headers:
+            abort(HTTPStatus.BAD_REQUEST)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from smallcase import drain, logs
-from smallcase.server import GRACE, KEEP_ALIVE, close_while_draining, options
+from smallcase.connection import KEEP_ALIVE, Connection
+from smallcase.server import GRACE, configuration
 from smallcase.settings import Settings
 from tests.app.conftest import VARIABLES, Running, start
 
@@ -55,19 +56,18 @@ def test_requests_are_lines_of_json_on_stdout_and_probes_are_none(serve: Callabl
         assert line["environment"] == "production"
         assert line["remote_address"] == "127.0.0.1"
     errors = Running(process=server.process, port=server.port, output=server.output.with_suffix(".stderr")).lines()
-    assert any("Listening at" in str(line["message"]) for line in errors)
+    assert any("Uvicorn running on" in str(line["message"]) for line in errors)
 
 
 def test_a_connection_is_kept_until_draining_and_then_closed(serve: Callable[..., Running]) -> None:
     """While draining every request is answered, readiness is gone, and the balancer is told not to come back."""
     server = serve()
-    assert server.get("/").headers["Connection"] == "keep-alive"
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as kept:
         request = b"GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n"
         kept.sendall(request)
         before = HTTPResponse(kept)
         before.begin()
-        assert (before.status, before.read()) == (200, b"ready\n")
+        assert (before.status, before.headers["Connection"], before.read()) == (200, None, b"ready\n")
         drain.drain(0)
         kept.sendall(request)
         after = HTTPResponse(kept)
@@ -102,20 +102,34 @@ def test_the_times_fit_the_load_balancer_and_the_grace_period() -> None:
     assert 20 + GRACE < 60
 
 
-def test_one_process_answers_eight_at_a_time_and_leaves_no_socket_to_control_it(settings: Settings) -> None:
-    """The whole of gunicorn's settings. Its control socket would be a file where nothing may be written."""
-    assert options(settings) == {
-        "bind": "0.0.0.0:8080",
-        "workers": 1,
-        "worker_class": "gthread",
-        "threads": 8,
-        "preload_app": True,
-        "keepalive": KEEP_ALIVE,
-        "graceful_timeout": GRACE,
-        "control_socket_disable": True,
-        "logconfig_dict": logs.configuration(),
-        "pre_request": close_while_draining,
-    }
+def test_uvicorn_is_told_all_that_it_cannot_guess(settings: Settings) -> None:
+    """It believes no header of a proxy (the access log does), and says nothing of itself."""
+    config = configuration(settings)
+    assert vars(config) | {
+        "host": "0.0.0.0",
+        "port": 8080,
+        "http": Connection,
+        "loop": "asyncio",
+        "ws": "none",
+        "lifespan": "off",
+        "log_config": logs.configuration(),
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": GRACE,
+    } == vars(config)
+
+
+def test_a_page_past_the_grace_does_not_keep_the_server(serve: Callable[..., Running]) -> None:
+    """The thread that makes it is left behind."""
+    program = SLOW_SERVER.replace("sleep(1)", "sleep(60)").replace("sys.exit", "server.GRACE = 1\nsys.exit")
+    server = serve(program=("-c", program))
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        wait_for(lambda: server.lines() == [{}])
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=5) == 0
 
 
 def test_a_restarted_container_forgets_an_earlier_drain(serve: Callable[..., Running]) -> None:

@@ -94,7 +94,8 @@ class Connection(H11Protocol):
         self._deadline = self.loop.call_later(seconds, self._expire)
 
     def _expire(self) -> None:
-        if self.answering and self.conn.their_state is not h11.SEND_BODY and not self.flow.write_paused:
+        asked = self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused
+        if self.answering and not asked and not self.flow.write_paused:
             self._allow(EXCHANGE)  # It is the application that owes.
         else:
             self.transport.abort()

@@ -148,10 +148,12 @@ def test_between_requests_a_client_has_the_time_of_a_kept_connection(serve: Serv
             assert 0.8 < held(connection) < 2
 
 
-def test_an_application_that_takes_its_time_is_waited_for(serve: Serve) -> None:
-    """The seconds are for what a client owes."""
+@pytest.mark.parametrize("upload", [b"", b"a" * 100_000])
+def test_an_application_that_takes_its_time_is_waited_for(serve: Serve, upload: bytes) -> None:
+    """The seconds are for what a client owes, and it owes no body that nobody asks for."""
     server = serve(program=("-c", SLOW_PAGE + QUICK))
-    assert server.get("/").status == 200
+    with connected(server, POST + b"Content-Length: %d\r\n\r\n" % len(upload) + upload) as connection:
+        assert answer(connection).status == 405
 
 
 def test_a_client_that_takes_no_answers_is_dropped_within_seconds(serve: Serve) -> None:
@@ -213,6 +215,13 @@ def test_a_body_that_the_application_reads_arrives(serve: Serve) -> None:
     with connected(server, b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 5000000\r\n\r\n") as connection:
         connection.sendall(b"a" * 5_000_000)
         assert answer(connection).read() == b"5000000"
+
+
+def test_a_body_that_the_application_reads_has_seconds_too(serve: Serve) -> None:
+    """Or eight clients would hold the eight threads."""
+    server = serve(program=("-c", READER.replace("import sys", QUICK.replace("sys.exit(__main__.main())", ""))))
+    with connected(server, b"POST /length HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n") as connection:
+        assert 0.2 < held(connection, drip=b"a") < 2
 
 
 def test_a_client_that_says_no_more_still_gets_its_answer(serve: Serve) -> None:
@@ -318,16 +327,22 @@ def test_the_connection_that_was_answered_longest_ago_gives_way(serve: Serve) ->
     """Never one that is being answered, however old."""
     server = serve(program=("-c", SLOW_PAGE + LIMITED.replace("1200", "3")))
     time.sleep(0.3)  # The connection that found it ready ends.
-    health = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
-    with connected(server, GET + b"\r\n") as first, connected(server) as second, connected(server) as third:
-        for one in (third, second):
-            one.sendall(health)
-            assert answer(one).read() == b"alive\n"
-        with connected(server):  # The fourth.
+
+    def is_alive(connection: socket.socket) -> bool:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+        return answer(connection).read() == b"alive\n"
+
+    with connected(server) as first, connected(server) as second, connected(server) as third:
+        assert is_alive(first)
+        assert is_alive(second)
+        assert is_alive(third)
+        first.sendall(GET + b"\r\n")
+        assert is_alive(second)
+        with connected(server) as fourth:
+            assert is_alive(fourth)
             assert answers(third) == b""
             assert answer(first).status == 200
-            second.sendall(health)
-            assert answer(second).read() == b"alive\n"
+            assert is_alive(second)
 
 
 WORST: Final = {

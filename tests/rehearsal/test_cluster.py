@@ -82,6 +82,7 @@ def stand_ins() -> dict[str, str]:
         ("cloud/rules/ec2.py", {"cloud"}),
         ("load_balancer/haproxy.py", {"load-balancer"}),
         ("places.py", {"cloud", "load-balancer"}),
+        ("hosts_file.py", {"cloud", "load-balancer"}),
         ("rehearse.py", set[str]()),
     ],
 )

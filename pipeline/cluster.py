@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, final
 
+import yaml
+
 from infra.labels import SELECTOR
 from pipeline.environments import Target
+from pipeline.proxy import through
 from pipeline.pulumi import Pulumi
 
 TIMEOUT: Final = 20
@@ -81,7 +84,7 @@ class Cluster:
         # "no" comes with the code 1 and sometimes a reason, a failure with the code 1 and nothing.
         word = answer.stdout.partition(" ")[0].strip()
         if word not in ("yes", "no"):
-            raise _unanswered(answer)
+            raise self._unanswered(answer)
         return word == "yes"
 
     def troubles(self) -> str:
@@ -110,7 +113,7 @@ class Cluster:
     def _items(self, *arguments: str) -> list[_Object]:
         answer = self._kubectl(*arguments, "--output", "json")
         if answer.returncode != 0:
-            raise _unanswered(answer)
+            raise self._unanswered(answer)
         return cast("dict[str, list[_Object]]", json.loads(answer.stdout))["items"]
 
     def _kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -137,11 +140,18 @@ class Cluster:
             except OSError as error:
                 raise ClusterUnreachable(f"`kubectl` does not run: {error.strerror}") from None
             except subprocess.TimeoutExpired:
-                raise ClusterUnreachable(f"the cluster did not answer within {TIMEOUT} seconds") from None
+                why = f"the cluster did not answer within {TIMEOUT} seconds{self._through}"
+                raise ClusterUnreachable(why) from None
 
+    def _unanswered(self, answer: "subprocess.CompletedProcess[str]") -> ClusterUnreachable:
+        said = answer.stderr.strip().splitlines() or ["no answer"]
+        return ClusterUnreachable(said[-1] + (f" (asked{self._through})" if self._through else ""))
 
-def _unanswered(answer: "subprocess.CompletedProcess[str]") -> ClusterUnreachable:
-    return ClusterUnreachable(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "no answer")
+    @property
+    def _through(self) -> str:
+        """The proxy on the way to the cluster, if there is one."""
+        clusters = cast("Sequence[_Object]", _at(yaml.safe_load(self.kubeconfig), "clusters") or [{}])
+        return through(_text(clusters[0], "cluster", "server"))
 
 
 def _is_ready(pod: _Object) -> bool:

@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from pipeline.outcomes import Failed, WrongUse
+from pipeline.proxy import through
 
 TIMEOUT: Final = 30.0
 """Seconds that GitHub has for an answer."""
@@ -108,9 +109,9 @@ class GitHub:
             said = error.read(2000).decode(errors="replace")
             if error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                 way_out = f"Does GITHUB_TOKEN have the right to write the contents of {self.repository}? {way_out}"
-            raise Failed(f"GitHub refused ({error.code}) {address}: {said}", way_out) from None
+            raise Failed(f"GitHub refused ({error.code}) {address}{through(address)}: {said}", way_out) from None
         except (URLError, HTTPException, OSError, ValueError) as error:
-            raise Failed(f"GitHub did not answer at {self.api}: {error}", way_out) from None
+            raise Failed(f"GitHub did not answer at {self.api}{through(self.api)}: {error}", way_out) from None
 
 
 def _address(environment: Mapping[str, str], variable: str, usual: str) -> str:

@@ -21,6 +21,7 @@ from pipeline.deadline import Deadline, duration_text
 from pipeline.detached import Detached, Follower, started
 from pipeline.interruption import held_back
 from pipeline.outcomes import Failed, Locked, Stopped, WrongUse
+from pipeline.proxy import around, through
 
 PROJECT_VARIABLE: Final = "SMALLCASE_PROJECT"
 
@@ -54,6 +55,13 @@ _CREDENTIALS: Final = re.compile(
     r"passphrase must be set|incorrect passphrase|PULUMI_ACCESS_TOKEN must be set|get credentials:"
     r"|[Nn]o valid credential|[Uu]nable to locate credentials|ExpiredToken|AccessDenied|no Pulumi\.yaml project file"
 )
+
+_UNREACHED: Final = re.compile(
+    r"proxy|bad gateway|dial tcp|time-?out|timed out|no such host|deadline exceeded|connection (refused|reset)",
+    re.IGNORECASE,
+)
+"""What providers and the state's store say where something does not answer."""
+_OUTSIDE: Final = "https://amazonaws.com"
 
 
 @final
@@ -188,7 +196,7 @@ class Pulumi:
             Failed: the deadline passed; the command was interrupted once and has ended.
             KeyboardInterrupt: so was it, by somebody else.
         """
-        environment = {**self.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        environment = {**around(self.environment), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
         if program is None:
             raise WrongUse("`pulumi` is not on PATH.", "Install it: https://www.pulumi.com/docs/install/")
@@ -285,13 +293,14 @@ def _show_nothing() -> None:
 def explain(answer: Answer, what: str, errors: Sequence[str] = ()) -> Stopped:
     """What a failed command means for whoever called the verb: wrong use where it lacked a credential or a stack."""
     message = "\n  ".join([f"{what} failed:", *(errors or answer.errors())])
+    asked = through(_OUTSIDE) if _UNREACHED.search(message) else ""
+    way = f"What is not on this machine is asked{asked}." if asked else ""
     if answer.code == NO_SUCH_STACK:
         return WrongUse(message, "A person creates a stack once, with `pulumi stack init NAME --no-select`.")
     if _CREDENTIALS.search(message):
-        return WrongUse(
-            message, "See docs/pipeline.md for what a verb needs: a state, its key and credentials for AWS."
-        )
-    return Failed(message)
+        needs = "See docs/pipeline.md for what a verb needs: a state, its key and credentials for AWS."
+        return WrongUse(message, f"{needs} {way}".strip())
+    return Failed(message, way)
 
 
 def add_project_argument(parser: argparse.ArgumentParser) -> None:

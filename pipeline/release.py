@@ -16,6 +16,7 @@ from pipeline.branches import stack_of
 from pipeline.checkout import Checkout, add_branch_argument, which
 from pipeline.github import GitHub
 from pipeline.outcomes import Failed, Refused
+from pipeline.proxy import through
 
 HELP: Final = "tag and publish what has no release yet: staging as beta, master as stable"
 
@@ -191,7 +192,7 @@ class _Origin:
             )
         if ran.returncode != 0:
             raise Failed(
-                f"Origin's branches and tags could not be fetched: {ran.stderr.strip()}",
+                f"Origin's branches and tags could not be fetched: {self._said(ran)}",
                 "Without them a version could be given twice. Mend that and run it again; nothing was released.",
             )
 
@@ -200,7 +201,7 @@ class _Origin:
         ran = self._run("ls-remote", "--tags", "--refs", "origin")
         if ran.returncode != 0:
             raise Failed(
-                f"Origin's tags could not be listed: {ran.stderr.strip()}",
+                f"Origin's tags could not be listed: {self._said(ran)}",
                 "Mend that and run it again; nothing was released.",
             )
         return {row.partition("refs/tags/")[2] for row in ran.stdout.splitlines()}
@@ -215,9 +216,14 @@ class _Origin:
             if made:
                 self.checkout.git("tag", "--delete", *(version.tag for version in made))
             raise Failed(
-                f"Origin did not take {', '.join(version.tag for version in made or versions)}: {ran.stderr.strip()}",
+                f"Origin did not take {', '.join(version.tag for version in made or versions)}: {self._said(ran)}",
                 "Nothing was released. Mend that and run it again: it picks up every commit without a release.",
             )
+
+    def _said(self, ran: subprocess.CompletedProcess[str]) -> str:
+        """What Git said, and the proxy that it had to ask, if it did."""
+        asked = through(self.checkout.git("remote", "get-url", "origin"))
+        return f"{ran.stderr.strip()}{f' (asked{asked})' if asked else ''}"
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.checkout.run(*self.options, *arguments, remote=True)

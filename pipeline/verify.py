@@ -14,6 +14,7 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed
 from pipeline.progress import under_way
+from pipeline.proxy import through
 
 HELP: Final = "look at the live page until every pod shows what was deployed; the last line is its address"
 
@@ -129,8 +130,9 @@ def watch(url: str, expected: Page, replicas: int, deadline: Deadline) -> set[st
                 return seen
         time.sleep(min(PAUSE, deadline.remaining))
     answered = f"of {replicas} pods, {len(seen)} answered{': ' if seen else ''}{', '.join(sorted(seen))}"
+    shown = "; ".join(filter(None, [wrong, answered]))
     raise Failed(
-        f"{url} did not show what was deployed within {deadline}: {'; '.join(filter(None, [wrong, answered]))}.",
+        f"{url} did not show what was deployed within {deadline}{through(url)}: {shown}.",
         "`kubectl get pods` in its namespace shows the pods; the Ingress's events show the load balancer.",
     )
 

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from pipeline.interruption import interrupt_once
+from pipeline.proxy import around
 from pipeline.streams import print_anything
 from rehearsal import cluster, places, rehearse
 from rehearsal.interactive import shell_command
@@ -93,5 +94,6 @@ COMMANDS: Final[Mapping[str, Callable[[Progress, argparse.Namespace], int | None
 
 if __name__ == "__main__":
     print_anything()
+    os.environ |= around(os.environ, *places.REACHED_DIRECTLY)
     interrupt_once()
     sys.exit(main())

@@ -52,6 +52,11 @@ NODE_NAME: Final = "smallcase-node"
 HAPROXY_USER: Final = 65530
 """A user and group that no machine has, and nobody else is: https://systemd.io/UIDS-GIDS/ lists it as unused."""
 
+DOMAIN: Final = "elb.test"
+"""All names of load balancers are below it."""
+REACHED_DIRECTLY: Final = (DOMAIN, NODE_NAME, str(PODS), str(SERVICES))
+"""What no proxy is asked for, besides the machine's own addresses."""
+
 HOSTS_FILE: Final = Path("/etc/hosts")
 """Names of the node and the load balancers are kept here, in lines with a mark, and taken out again."""
 

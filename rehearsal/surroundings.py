@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pipeline.proxy import around
 from rehearsal import places
 from rehearsal.node.files import node_files
 
@@ -14,7 +15,7 @@ AWS_SHIM: Final = Path(__file__).parent / "cloud" / "bin"
 FORGOTTEN: Final = ("AWS_", "PULUMI_", "KUBE", "DOCKER_", "BUILDX_", "HELM_", "GIT_")
 """Variables of the caller that could lead a tool to a real account, cluster or builder, or to another repository."""
 
-OWN: Final = ("PATH", "SMALLCASE_REHEARSAL", "SSL_CERT_DIR")
+OWN: Final = ("NO_PROXY", "PATH", "SMALLCASE_REHEARSAL", "SSL_CERT_DIR", "no_proxy")
 """Variables that the rehearsal sets besides."""
 
 
@@ -34,7 +35,7 @@ def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_hom
     kept = {name: value for name, value in caller.items() if not name.startswith(FORGOTTEN)}
     path = [str(AWS_SHIM), str(Path(sys.executable).parent), *map(str, programs), kept.get("PATH", os.defpath)]
     return {
-        **kept,
+        **around(kept, *places.REACHED_DIRECTLY),
         "PATH": os.pathsep.join(path),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PROFILE": "administrator",

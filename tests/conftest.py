@@ -3,12 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.proxy import around
+from rehearsal import places
 from rehearsal.progress import Progress
 from rehearsal.toolchain import RehearsalTools, ensure_cli, ensure_rehearsal_tools
 
 # A hook of Git's runs with variables that lead each `git` of a test into the repository of whoever commits.
 for name in [name for name in os.environ if name.startswith("GIT_")]:
     del os.environ[name]
+os.environ |= around(os.environ, *places.REACHED_DIRECTLY)
 
 
 @pytest.fixture(scope="session")

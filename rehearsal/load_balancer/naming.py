@@ -11,7 +11,7 @@ from typing import Final
 from rehearsal import places
 from rehearsal.load_balancer.objects import Key
 
-DOMAIN: Final = f"{places.REGION}.elb.test"
+DOMAIN: Final = f"{places.REGION}.{places.DOMAIN}"
 """`test` is reserved for this by RFC 6761. `localhost` would not do: curl and browsers take every name below it to be
 127.0.0.1 without a look into the hosts file."""
 

@@ -1,8 +1,11 @@
 """`python -m rehearsal.node up|down`: the node alone, for trials."""
 
+import os
 import sys
 
+from pipeline.proxy import around
 from pipeline.streams import print_anything
+from rehearsal import places
 from rehearsal.node import start, stop
 from rehearsal.progress import Progress, exit_code
 from rehearsal.toolchain.tools import ensure_rehearsal_tools
@@ -20,4 +23,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     print_anything()
+    os.environ |= around(os.environ, *places.REACHED_DIRECTLY)
     sys.exit(main(sys.argv[1:]))

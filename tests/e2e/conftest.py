@@ -1,11 +1,12 @@
 """The rehearsal, from nothing to nothing. It uses the one place that it has on a machine, and empties it first."""
 
 import io
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -21,14 +22,21 @@ from rehearsal.node.traces import differences, snapshot
 from rehearsal.progress import Progress
 from rehearsal.toolchain import RehearsalTools
 from tests.stack_files import CHECKOUT
+from tests.surroundings.proxy import hostile_proxy
 
 ENVIRONMENTS = ("develop", "green", "blue")
 
 
-def make(target: str) -> str:
+def make(target: str, **variables: str) -> str:
     """What `make TARGET` says; the test fails if it does."""
     done = subprocess.run(
-        ["make", target], cwd=CHECKOUT, capture_output=True, encoding="utf-8", timeout=3000, check=False
+        ["make", target],
+        cwd=CHECKOUT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=3000,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -41,6 +49,8 @@ class Rehearsal:
 
     said: str
     """What `make rehearse` printed."""
+    asked: Sequence[str]
+    """What the proxy was asked for that its caller had set."""
     standing: Standing
 
     def shell(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -103,8 +113,9 @@ def before(tools: RehearsalTools) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="package")
 def rehearsal(before: dict[str, list[str]], tools: RehearsalTools) -> Generator[Rehearsal]:
-    said = make("rehearse")
-    yield Rehearsal(said=said, standing=rehearse.running(Progress()))
+    with hostile_proxy() as proxy:
+        said = make("rehearse", **proxy.variables(no_proxy="localhost"))
+    yield Rehearsal(said=said, asked=proxy.asked, standing=rehearse.running(Progress()))
     make("rehearse-down")
     assert differences(before, snapshot(tools.debian / "nft")) == []
 

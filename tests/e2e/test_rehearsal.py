@@ -69,6 +69,15 @@ def test_a_screenshot_of_each_page_has_the_colour_of_its_environment(
     assert corner == tuple(bytes.fromhex(str(own_values(stack)["smallcase:colour"]).removeprefix("#")))
 
 
+def test_a_callers_proxy_is_asked_for_nothing_of_the_rehearsal(rehearsal: Rehearsal) -> None:
+    assert rehearsal.asked == []
+    # The API server calls the kubelet by name.
+    logs = rehearsal.shell(
+        "kubectl", "--namespace=smallcase-green", "logs", "--selector=app.kubernetes.io/name=smallcase"
+    )
+    assert logs.returncode == 0, logs.stderr
+
+
 @pytest.mark.usefixtures("rehearsal")
 def test_a_second_rehearsal_changes_nothing_and_takes_seconds() -> None:
     started = time.monotonic()

@@ -36,6 +36,7 @@ def test_nothing_of_the_caller_can_lead_to_a_real_account_cluster_builder_or_rep
 def test_whatever_could_lead_elsewhere_is_this_rehearsals_own() -> None:
     state = places.state_directory()
     own = {name: value for name, value in variables(HOME="/home/me").items() if name not in {"HOME", "PATH"}}
+    directly = f"localhost,127.0.0.1,127.0.0.0/8,::1,elb.test,smallcase-node,{places.PODS},{places.SERVICES}"
     assert own == {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PROFILE": "administrator",
@@ -45,6 +46,8 @@ def test_whatever_could_lead_elsewhere_is_this_rehearsals_own() -> None:
         "HELM_DATA_HOME": f"{state}/helm",
         "KUBECACHEDIR": f"{state}/kubectl",
         "KUBECONFIG": f"{state}/kubeconfig",
+        "NO_PROXY": directly,
+        "no_proxy": directly,
         "PULUMI_BACKEND_URL": f"file://{state}/pulumi",
         "PULUMI_CONFIG_PASSPHRASE_FILE": f"{state}/passphrase",
         "PULUMI_DEBUG_PROVIDERS": f"aws:{places.AWS_PROVIDER.port},eks:{places.EKS_PROVIDER.port}",

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.pipeline.repository import git
 from tests.surroundings.conftest import cloned, installed
 
@@ -33,6 +35,7 @@ def state(*worktrees: Path) -> list[str]:
     return [config, branches, *(git(tree, "status", "--porcelain", "--untracked-files=all") for tree in worktrees)]
 
 
+@pytest.mark.surroundings("a Git hook of a linked work tree", "Tests run, and leave the repository alone.")
 def test_tests_in_a_hook_of_a_linked_work_tree_leave_its_repository_alone(origin: Path, tmp_path: Path) -> None:
     clone = cloned(origin, tmp_path / "clone")
     worktree = tmp_path / "worktree"

@@ -86,6 +86,10 @@ def variables_of_uv(clone: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in written.split("\0") if line)
 
 
+@pytest.mark.surroundings(
+    "no uv, and white space or quotes in HOME",
+    "`make` puts uv into the virtual environment of the clone; it removes nothing anywhere.",
+)
 @pytest.mark.parametrize("name", ["x y", "x y/$HOME", 'it\'s "here" `now`', "ä → ü", "-rf"])
 def test_make_installs_what_it_needs_under_any_home_and_in_any_folder_and_removes_nothing(
     name: str, origin: Path, programs: Path, tmp_path: Path
@@ -106,6 +110,10 @@ def test_make_installs_what_it_needs_under_any_home_and_in_any_folder_and_remove
     )
 
 
+@pytest.mark.surroundings(
+    "settings of Python, pip and uv that move things (`UV_PROJECT_ENVIRONMENT`, `PYTHONSAFEPATH`, `PIP_USER` …)",
+    "`make` leaves them aside, and goes by those about fetching and printing.",
+)
 def test_make_goes_by_the_callers_settings_about_fetching_and_printing_and_by_no_other(
     origin: Path, programs: Path, tmp_path: Path
 ) -> None:

@@ -217,10 +217,10 @@ def environment(name: str, folder: Path) -> Path:
 def running(name: str, python: Path, folder: Path) -> Generator[tuple[subprocess.Popen[bytes], int]]:
     """A server in a process group of its own, and its port, once it answers."""
     port = free_port()
-    (folder / "served.py").write_text(APPLICATION)
+    (folder / "served.py").write_text(APPLICATION, encoding="utf-8")
     program = "import sys; from served import app, port, os\n" if SERVERS[name].packages else ""
     variables = {**os.environ, **VARIABLES, "PORT": str(port), "PYTHONPATH": f"{APP}:{folder}", "TMPDIR": str(folder)}
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [python, "-c", f"{program}if __name__ == '__main__':\n exec({SERVERS[name].program!r})"],
             env=variables,
@@ -232,7 +232,7 @@ def running(name: str, python: Path, folder: Path) -> Generator[tuple[subprocess
         until = time.monotonic() + 20
         while ask(port, "/healthz").status != OK:
             if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{name} does not start: {(folder / 'log').read_text()}")
+                raise RuntimeError(f"{name} does not start: {(folder / 'log').read_text(encoding='utf-8')}")
             time.sleep(0.01)
         yield process, port
     finally:
@@ -268,7 +268,7 @@ def family(pid: int) -> list[int]:
     group = [pid]
     for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[3]) == pid and int(stat.parent.name) != pid:
@@ -279,14 +279,14 @@ def family(pid: int) -> list[int]:
 def memory(pid: int) -> float:
     """MiB that a server's processes have; what they share counts once."""
     rollups = [Path(f"/proc/{one}/smaps_rollup") for one in family(pid)]
-    lines = [line for path in rollups if path.exists() for line in path.read_text().splitlines()]
+    lines = [line for path in rollups if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def processor(pid: int) -> float:
     """Seconds of a processor that a server's processes have used."""
     stats = [Path(f"/proc/{one}/stat") for one in family(pid)]
-    fields = [path.read_text().rpartition(")")[2].split() for path in stats if path.exists()]
+    fields = [path.read_text(encoding="utf-8").rpartition(")")[2].split() for path in stats if path.exists()]
     return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 

@@ -59,7 +59,7 @@ def slowest(server: Running, *, seconds: float) -> float:
 
 def most_memory(server: Running) -> float:
     """The most memory the process ever had, in MiB."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
     return int(peak) / 1024
 
@@ -258,7 +258,7 @@ def test_what_is_no_request_is_refused_like_any_other(serve: Serve, request_: by
     assert page.count(b"</html>") == 1
     (line,) = server.lines()
     assert line["status"] == status
-    assert server.output.with_suffix(".stderr").read_text().count("Invalid HTTP request") <= 1
+    assert server.output.with_suffix(".stderr").read_text(encoding="utf-8").count("Invalid HTTP request") <= 1
     assert f"x-request-id: {line['request_id']}" in head.decode().lower().splitlines()
 
 
@@ -320,7 +320,7 @@ def test_probes_and_pages_get_in_when_a_limit_is_reached(serve: Serve, program: 
         time.sleep(1)
         assert slowest(server, seconds=3) < 2
         assert 1100 < len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 1400
-    assert "out of system resource" not in server.output.with_suffix(".stderr").read_text()
+    assert "out of system resource" not in server.output.with_suffix(".stderr").read_text(encoding="utf-8")
 
 
 def test_the_connection_that_was_answered_longest_ago_gives_way(serve: Serve) -> None:

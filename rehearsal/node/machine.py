@@ -22,6 +22,7 @@ from rehearsal import hosts_file, places
 from rehearsal.node import packet_filter
 from rehearsal.node.configuration import CGROUP, HIDDEN
 from rehearsal.node.files import NodeFiles
+from rehearsal.node.namespace import boot_id
 from rehearsal.progress import RehearsalError
 from rehearsal.removal import MARKER
 
@@ -58,6 +59,8 @@ class Changes:
     """What was found before the first change: sysctl values, and the directories that had to be made; and the `nft`
     that takes the tables away."""
 
+    boot: str
+    """During which boot of the machine. What is in the kernel goes with it, and what is there later is another's."""
     nft: str
     sysctls: Mapping[str, str]
     directories: tuple[str, ...]
@@ -179,6 +182,7 @@ def record_changes(files: NodeFiles, nft: Path) -> None:
         return
     made = [str(path) for hidden in HIDDEN for path in _missing_directories(hidden)]
     changes = Changes(
+        boot=boot_id(),
         nft=str(nft),
         sysctls={name: _sysctl(name).read_text(encoding="utf-8").strip() for name in SYSCTLS if _sysctl(name).exists()},
         directories=tuple(dict.fromkeys(made)),
@@ -225,6 +229,15 @@ def undo(files: NodeFiles) -> None:
         return
     changes = read_changes(files)
     hosts_file.forget_names(places.HOSTS_FILE)
+    if changes.boot == boot_id():
+        _undo_in_the_kernel(changes)
+    for directory in reversed(changes.directories):
+        with suppress(OSError):
+            Path(directory).rmdir()
+    files.changes.unlink()
+
+
+def _undo_in_the_kernel(changes: Changes) -> None:
     nft = Path(changes.nft)
     for table in kube_proxy_tables(nft):
         subprocess.run([nft, "delete", "table", *table.split()], capture_output=True, check=False)
@@ -237,16 +250,13 @@ def undo(files: NodeFiles) -> None:
         # Writing some of them resets others, so one that is as it was is left alone.
         if _sysctl(name).exists() and _sysctl(name).read_text(encoding="utf-8").strip() != value:
             _sysctl(name).write_text(f"{value}\n", encoding="utf-8")
-    for directory in reversed(changes.directories):
-        with suppress(OSError):
-            Path(directory).rmdir()
-    files.changes.unlink()
 
 
 def read_changes(files: NodeFiles) -> Changes:
     """What was written down."""
     content = cast("dict[str, object]", json.loads(files.changes.read_bytes()))
     return Changes(
+        boot=cast("str", content.get("boot", boot_id())),
         nft=cast("str", content["nft"]),
         sysctls=cast("dict[str, str]", content["sysctls"]),
         directories=tuple(cast("list[str]", content["directories"])),
@@ -260,11 +270,13 @@ def kube_proxy_tables(nft: Path) -> list[str]:
 
 
 def _remove_devices() -> None:
-    """Delete the bridge, and the pods' ends of the cables that hang on it."""
-    for port in sorted(Path(f"/sys/class/net/{places.BRIDGE}/brif").glob("*")):
-        subprocess.run(["ip", "link", "delete", port.name], capture_output=True, check=False)
-    if Path(f"/sys/class/net/{places.BRIDGE}").exists():
-        _ip("link", "delete", places.BRIDGE)
+    """Delete the bridge, and the pods' ends of the cables that hang on it. A device of another kind is let go."""
+    if not Path(f"/sys/class/net/{places.BRIDGE}").exists():
+        return
+    for cable in _output("ip", "-oneline", "link", "show", "type", "veth", "master", places.BRIDGE).splitlines():
+        name = cable.split(": ")[1].partition("@")[0]
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+    _ip("link", "delete", places.BRIDGE)
 
 
 def _hierarchies() -> list[Path]:

@@ -18,7 +18,8 @@ from typing import Final, final
 from rehearsal.progress import RehearsalError
 
 _START_TIME_FIELD: Final = 22
-"""Of /proc/PID/stat, in clock ticks since boot: with the process id it names one process for ever (proc(5))."""
+"""Of /proc/PID/stat, in clock ticks since boot: with the process id it names one process of a boot (proc(5))."""
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @final
@@ -67,14 +68,20 @@ def start_time(pid: int) -> int | None:
     return None if state in ("Z", "X") else int(rest[_START_TIME_FIELD - 4])
 
 
+def boot_id() -> str:
+    """Of the machine, another after each boot (random(4))."""
+    return _BOOT_ID.read_text(encoding="utf-8").strip()
+
+
 def read_process(record: Path) -> Process | None:
-    """The process that a record of two numbers names, if it lives."""
+    """The process that a record names by its id, its start time and the boot, if it lives."""
     try:
-        pid, started = record.read_text(encoding="utf-8").split()[:2]
+        pid, started, *boot = record.read_text(encoding="utf-8").split()
         process = Process(pid=int(pid), started=int(started))
     except (FileNotFoundError, ValueError):
         return None
-    return process if process.alive() else None
+    # One without a boot is of a rehearsal that an older clone has started.
+    return process if boot in ([], [boot_id()]) and process.alive() else None
 
 
 def _program(name: str) -> str:
@@ -116,7 +123,7 @@ class Namespace:
         inside = f"{mounts}: >'{ready}' && exec '{waiter}'"
         holder = (
             f"read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ started _ </proc/$$/stat && "
-            f"""echo "$$ $started" >'{record}' && """
+            f"""echo "$$ $started $(cat {_BOOT_ID})" >'{record}' && """
             "exec unshare --fork --kill-child --pid --mount --propagation private --mount-proc "
             'sh -c "$0"'
         )
@@ -164,7 +171,7 @@ class Namespace:
         process = Process(pid=pid, started=start_time(pid) or 0 if pid else 0)
         if not pid:
             raise RehearsalError(f"{argv[0]} cannot be started: {done.stderr.strip()}", f"Its log is {log}.")
-        record.write_text(f"{process.pid} {process.started}\n", encoding="utf-8")
+        record.write_text(f"{process.pid} {process.started} {boot_id()}\n", encoding="utf-8")
         return process
 
     def destroy(self) -> None:

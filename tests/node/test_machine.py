@@ -1,5 +1,6 @@
 """What the node refuses before it changes anything, and how what it changed is undone."""
 
+import json
 import os
 import socket
 from ipaddress import IPv4Network
@@ -185,6 +186,63 @@ def test_what_the_machine_was_like_is_written_down_once(tmp_path: Path) -> None:
 
     assert changes.nft == "/first/nft"
     assert changes.sysctls["kernel/panic"] == Path("/proc/sys/kernel/panic").read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture
+def another_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[NodeFiles, Path]:
+    """The record of a rehearsal, on a machine with a Kubernetes node, and where `nft` writes what it is told."""
+    monkeypatch.setattr(machine, "SYSCTLS", ())
+    monkeypatch.setattr(machine, "CGROUP_ROOT", tmp_path / "cgroup")
+    monkeypatch.setattr(places, "BRIDGE", "smallcase-none")
+    monkeypatch.setattr(places, "HOSTS_FILE", tmp_path / "hosts")
+    told = tmp_path / "told"
+    nft = tmp_path / "nft"
+    nft.write_text(f'#!/bin/sh\necho "$*" >>"{told}"\necho "table ip kube-proxy"\n', encoding="utf-8")
+    nft.chmod(0o755)
+    files = NodeFiles(state=tmp_path)
+    machine.record_changes(files, nft)
+    return files, told
+
+
+def test_what_is_in_the_kernel_is_undone_in_the_boot_in_which_it_was_done(
+    another_node: tuple[NodeFiles, Path],
+) -> None:
+    files, told = another_node
+    machine.undo(files)
+    assert "delete table ip kube-proxy" in told.read_text(encoding="utf-8")
+    assert not files.changes.exists()
+
+
+def test_after_a_restart_what_another_node_has_in_the_kernel_is_left_alone(
+    another_node: tuple[NodeFiles, Path],
+) -> None:
+    files, told = another_node
+    written = json.loads(files.changes.read_bytes())
+    files.changes.write_text(json.dumps({**written, "boot": "an earlier one"}), encoding="utf-8")
+    machine.undo(files)
+    assert not told.exists()
+    assert not files.changes.exists()
+
+
+def test_a_device_that_somebody_else_put_on_the_bridge_is_only_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "BRIDGE", "lo")  # One that every machine has; `ip` is played.
+    told, program = tmp_path / "told", tmp_path / "ip"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$*" >>"{told}"\n'
+        "case $* in\n"
+        "    *'type veth'*) echo '7: veth12ab@if2: <BROADCAST,UP> mtu 1500 master lo' ;;\n"
+        "    *show*) echo '7: veth12ab@if2: <BROADCAST>'; echo '8: tap0: <BROADCAST>' ;;\n"
+        "esac\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    machine._remove_devices()  # pyright: ignore[reportPrivateUsage]
+    deleted = [line for line in told.read_text(encoding="utf-8").splitlines() if "delete" in line]
+    assert deleted == ["link delete veth12ab", "link delete lo"]
 
 
 def test_differences_name_what_came_and_what_went() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.node.namespace import Namespace, Process, read_process, start_time
+from rehearsal.node.namespace import Namespace, Process, boot_id, read_process, start_time
 
 
 def test_a_process_is_known_by_its_start_time_too() -> None:
@@ -30,6 +30,15 @@ def test_a_record_that_names_no_living_process_names_nobody(tmp_path: Path, cont
     record = tmp_path / "record"
     record.write_text(content, encoding="utf-8")
     assert read_process(record) is None
+
+
+@pytest.mark.parametrize(("boot", "lives"), [("", True), ("4d1d8b0e-0000-0000-0000-000000000000", False), (None, True)])
+def test_a_record_of_an_earlier_boot_names_nobody(tmp_path: Path, boot: str | None, lives: bool) -> None:
+    record = tmp_path / "record"
+    record.write_text(
+        f"{os.getpid()} {start_time(os.getpid())} {boot_id() if boot is None else boot}", encoding="utf-8"
+    )
+    assert (read_process(record) is not None) is lives
 
 
 def test_a_record_that_is_missing_names_nobody(tmp_path: Path) -> None:

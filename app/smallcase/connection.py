@@ -75,8 +75,9 @@ class Connection(H11Protocol):
 
     @property
     def answering(self) -> bool:
-        """Whether an answer is being made or sent."""
-        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        """Whether the client waits for its answer, and would take it."""
+        begun = self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        return begun and not self.flow.write_paused
 
     def _begin(self) -> None:
         self._idle = False
@@ -95,7 +96,7 @@ class Connection(H11Protocol):
 
     def _expire(self) -> None:
         asked = self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused
-        if self.answering and not asked and not self.flow.write_paused:
+        if self.answering and not asked:
             self._allow(EXCHANGE)  # It is the application that owes.
         else:
             self.transport.abort()

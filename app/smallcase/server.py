@@ -35,8 +35,11 @@ def serve(settings: Settings) -> None:
     Connection.most = min(Connection.most, _files(Connection.most + _SPARE_FILES) - _SPARE_FILES)
     config = configuration(settings)
     listening = config.bind_socket()
-    # Every connection inherits it: nobody fills the kernel's memory, or this process's with what is read at once.
+    # Every connection inherits these. Nobody fills the kernel's memory, or this process's with what is read at once.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    # The body of an answer does not wait for the client to confirm its headers. asyncio sees to that only for sockets
+    # that were made with the number of their protocol, and uvicorn's are not.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _Server(config).run(sockets=[listening])
 
 

@@ -33,11 +33,13 @@ END_SECONDS: Final = 60
 OK: Final = 200
 
 APPLICATION: Final = """
-import os
+import logging.config, os
+from smallcase import logs
 from smallcase.settings import Settings
 from smallcase.web import create_app
 app = create_app(Settings.from_environment(os.environ))
 port = int(os.environ["PORT"])
+logging.config.dictConfig(logs.configuration())
 """
 GTHREAD: Final = """
 from gunicorn.app.base import BaseApplication

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -76,6 +77,21 @@ def test_a_connection_is_kept_until_draining_and_then_closed(serve: Callable[...
         assert kept.recv(1) == b""
     page = server.get("/")
     assert (page.status, page.headers["Connection"]) == (200, "close")
+
+
+def test_a_kept_connection_is_answered_without_delay(serve: Callable[..., Running]) -> None:
+    """A body that waits for the confirmation of its headers comes 40 ms late, each time."""
+    server = serve()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as kept:
+        took: list[float] = []
+        for _ in range(20):
+            began = time.monotonic()
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+            answer = HTTPResponse(kept)
+            answer.begin()
+            assert answer.read() == b"alive\n"
+            took.append(time.monotonic() - began)
+    assert statistics.median(took) < 0.03
 
 
 def test_a_request_in_flight_is_finished_after_sigterm(serve: Callable[..., Running]) -> None:

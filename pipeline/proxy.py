@@ -1,7 +1,7 @@
 """Proxies of the caller: nothing on this machine is asked through one, and what is asked through one says so.
 
 Go leaves loopback addresses out by itself, Python and gRPC do not: with `http_proxy` set and no `no_proxy`, a Pulumi
-program in Python asks the proxy for the engine beside it
+program in Python asks the proxy for the engine beside it, and ends with "HTTP proxy returned response code"
 (https://github.com/grpc/grpc/blob/v1.71.0/src/core/handshaker/http_connect/http_proxy_mapper.cc).
 """
 

@@ -84,6 +84,6 @@ bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehear
 		python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 			{ echo "Python 3.11 or newer is needed as python3 (https://www.python.org/downloads/)." >&2; exit 1; }; \
 		python3 -m venv .venv || { echo "python3 has no venv module: on Debian, apt-get install python3-venv." >&2; exit 1; }; \
-		$(PYTHON) -m pip install --quiet uv==$(UV_VERSION); }
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	@uv=$$(command -v uv || echo .venv/bin/uv); "$$uv" sync --locked --quiet --compile-bytecode
 	@touch $@

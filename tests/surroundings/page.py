@@ -19,7 +19,7 @@ What the project was tried in besides a fresh clone of one's own, and what happe
 `make surroundings` tries all of it again on your machine, as root for the clone of another user, and writes this page.
 `make test` tries it too.
 
-"Everything runs" means that commands run, that tests pass, and that they leave the clone clean.
+"It works" means: `make` lists the commands, the verb `test` passes tests that make repositories, the clone stays clean.
 "Image and hosts are the same" means to the byte: the files of the image, its commit, the user data of the hosts.
 
 | surroundings | what happens | tried in |

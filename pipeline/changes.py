@@ -53,6 +53,8 @@ class Changes:
     unchanged: int
     images: tuple[tuple[str, str], ...]
     """What runs now and what would run."""
+    by_hand: str = ""
+    """What somebody did to the cluster since the last deployment, in words, which would be undone."""
 
     def of(self, operation: str) -> list[Change]:
         return [change for change in self.changes if change.operation == operation]

@@ -21,7 +21,8 @@ LOG_LINES: Final = 20
 PODS: Final = 3
 """How many of the pods that do not run are told about: they mostly say the same."""
 
-_Object = Mapping[str, object]
+Object = Mapping[str, object]
+"""As Kubernetes has it, in JSON."""
 
 
 class ClusterUnreachable(Exception):  # noqa: N818 - a cluster that does not answer is an answer here
@@ -54,11 +55,20 @@ class Cluster:
             ClusterUnreachable: the stack has no kubeconfig to offer.
         """
         contract = pulumi.outputs(platform).get("platform")
-        kubeconfig = cast("_Object", contract).get("kubeconfig") if isinstance(contract, dict) else None
+        kubeconfig = cast("Object", contract).get("kubeconfig") if isinstance(contract, dict) else None
         if not kubeconfig:
             raise ClusterUnreachable(f"the stack {platform!r} exports no kubeconfig")
         text = kubeconfig if isinstance(kubeconfig, str) else json.dumps(kubeconfig)
         return cls(kubeconfig=text, namespace=namespace, environment=pulumi.environment)
+
+    def get(self, *names: str) -> dict[str, Object]:
+        """Those of the objects that there are, each named as `deployment/smallcase`.
+
+        Raises:
+            ClusterUnreachable: the cluster does not answer.
+        """
+        found = self._items("get", *names, "--ignore-not-found")
+        return {f"{_text(one, 'kind').lower()}/{_text(one, 'metadata', 'name')}": one for one in found}
 
     def everywhere(self, kind: str) -> list[str]:
         """Namespace and name of every object of a kind, in all namespaces; none where the cluster has no such kind.
@@ -96,9 +106,11 @@ class Cluster:
         selector = ",".join(f"{name}={value}" for name, value in SELECTOR.items())
         pods = self._items("get", "pods", "--selector", selector)
         unready = sorted((pod for pod in pods if not _is_ready(pod)), key=_created, reverse=True)
+        if not pods:
+            return f"There is no pod in {self.namespace}."
         return "\n".join(self._trouble(pod) for pod in unready[:PODS]) or f"Every pod in {self.namespace} is ready."
 
-    def _trouble(self, pod: _Object) -> str:
+    def _trouble(self, pod: Object) -> str:
         name = _text(pod, "metadata", "name")
         lines = [f"pod {name}: {'; '.join(_states(pod)) or _text(pod, 'status', 'phase')}"]
         events = self._items("get", "events", "--field-selector", f"involvedObject.name={name}")
@@ -110,11 +122,13 @@ class Cluster:
         before = "" if log else self._kubectl("logs", name, "--previous", f"--tail={LOG_LINES}").stdout
         return "\n".join([*lines, *(f"  log {line}" for line in (log or before).splitlines())])
 
-    def _items(self, *arguments: str) -> list[_Object]:
+    def _items(self, *arguments: str) -> list[Object]:
         answer = self._kubectl(*arguments, "--output", "json")
         if answer.returncode != 0:
             raise self._unanswered(answer)
-        return cast("dict[str, list[_Object]]", json.loads(answer.stdout))["items"]
+        # Nothing is said of nothing, and one alone is no list.
+        found = cast("Object", json.loads(answer.stdout or '{"items": []}'))
+        return cast("list[Object]", found.get("items", [found]))
 
     def _kubectl(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
@@ -150,43 +164,44 @@ class Cluster:
     @property
     def _through(self) -> str:
         """The proxy on the way to the cluster, if there is one."""
-        clusters = cast("Sequence[_Object]", _at(yaml.safe_load(self.kubeconfig), "clusters") or [{}])
+        clusters = cast("Sequence[Object]", at(yaml.safe_load(self.kubeconfig), "clusters") or [{}])
         return through(_text(clusters[0], "cluster", "server"))
 
 
-def _is_ready(pod: _Object) -> bool:
-    conditions = cast("Sequence[Mapping[str, str]]", _at(pod, "status", "conditions") or ())
+def _is_ready(pod: Object) -> bool:
+    conditions = cast("Sequence[Mapping[str, str]]", at(pod, "status", "conditions") or ())
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
-def _states(pod: _Object) -> list[str]:
+def _states(pod: Object) -> list[str]:
     """Why its containers do not run, as Kubernetes says it: `CrashLoopBackOff: back-off 10s…`."""
     found: list[str] = []
-    for container in cast("Sequence[_Object]", _at(pod, "status", "containerStatuses") or ()):
+    for container in cast("Sequence[Object]", at(pod, "status", "containerStatuses") or ()):
         for moment in ("state", "lastState"):
             for kind in ("waiting", "terminated"):
-                state = cast("_Object", _at(container, moment, kind) or {})
+                state = cast("Object", at(container, moment, kind) or {})
                 if state:
                     code = f" (exit code {state['exitCode']})" if "exitCode" in state else ""
                     found.append(f"{state.get('reason', kind)}{code} {state.get('message', '')}".strip())
-    conditions = cast("Sequence[Mapping[str, str]]", _at(pod, "status", "conditions") or ())
+    conditions = cast("Sequence[Mapping[str, str]]", at(pod, "status", "conditions") or ())
     found += [one["message"] for one in conditions if one.get("status") == "False" and one.get("message")]
     return list(dict.fromkeys(found))
 
 
-def _created(pod: _Object) -> str:
+def _created(pod: Object) -> str:
     return _text(pod, "metadata", "creationTimestamp")
 
 
-def _seen(event: _Object) -> str:
+def _seen(event: Object) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
-def _text(value: _Object, *path: str) -> str:
-    return str(_at(value, *path) or "")
+def _text(value: Object, *path: str) -> str:
+    return str(at(value, *path) or "")
 
 
-def _at(value: _Object, *path: str) -> object:
+def at(value: Object, *path: str) -> object:
+    """What an object has at a path of keys; None where it has nothing there."""
     found: object = value
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

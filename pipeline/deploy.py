@@ -1,4 +1,4 @@
-"""The verb `deploy`: build the image, push it, replace the pods, exactly as planned."""
+"""The verb `deploy`: build the image, push it, replace the pods, exactly as planned, and see that they are there."""
 
 import argparse
 import os
@@ -15,6 +15,7 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed, Refused, Stopped
 from pipeline.plan import ONLY_WHAT_WAS_SHOWN, Plan
+from pipeline.presence import LOOK_FIRST, done_by_hand, look
 from pipeline.pulumi import Answer, explain
 
 HELP: Final = "build the image, push it and replace the pods, exactly as a plan says; what ran before serves until then"
@@ -25,6 +26,14 @@ _NO_PROGRESS: Final = "ProgressDeadlineExceeded"
 """What Kubernetes says of a Deployment whose new pods do not get ready in time: the old ones stay."""
 
 _SERVES: Final = "The previous version serves."
+
+PATIENCE: Final = 150.0
+"""Seconds that pods have to be available once Pulumi is done. After a rollout they are; one that is being moved has as
+long as a new one."""
+ASKED_AGAIN: Final = 10.0
+"""Seconds within which a cluster that does not answer is asked again."""
+PAUSE: Final = 2.0
+"""Seconds between two looks."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,10 +76,12 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
     Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
     # Before anything runs: what went wrong later must not be hidden by a setting that is refused.
     namespace = target.declared.environment.namespace
+    by_hand = done_by_hand(target)
     try:
         answer = target.pulumi.run_locking(
             target.stack,
             *("up", "--plan", str(plan), "--yes", "--skip-preview", "--suppress-progress"),
+            *(LOOK_FIRST if by_hand else ()),
             deadline=deadline,
         )
     except Failed as failed:
@@ -80,7 +91,8 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
             print(_may_finish(namespace), file=target.pulumi.out, flush=True)
         raise
     if answer.code != 0:
-        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace)
+        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace, by_hand)
+    require_presence(target, deadline)
 
 
 def _require_allowed(target: Target) -> None:
@@ -99,11 +111,50 @@ def _require_allowed(target: Target) -> None:
         target.checkout.require_clean("a deployment")
 
 
-def _failure(explained: Stopped, answer: Answer, target: Target, namespace: str) -> Stopped:
+def require_presence(target: Target, deadline: Deadline) -> None:
+    """Whatever the engine believes: everything is there, and every pod runs what was deployed.
+
+    Raises:
+        Failed: it does not, or nobody can tell.
+    """
+    patience, asking = (Deadline.after(min(most, deadline.remaining)) for most in (PATIENCE, ASKED_AGAIN))
+    while True:
+        try:
+            found = look(target)
+        except ClusterUnreachable as silent:
+            if asking.passed:
+                raise Failed(
+                    f"Pulumi did what was planned. Whether {target.stack} runs cannot be told: {silent}.",
+                    "Once `kubectl get namespaces` answers, run the build again.",
+                ) from None
+        else:
+            if found.by_hand:
+                raise Failed(f"{target.stack} is not what was deployed: {found.by_hand}.", _way_back(target))
+            if not found.unready:
+                return
+            if patience.passed:
+                raise Failed(
+                    f"{target.stack} does not run as it was deployed: {found.unready}.\n{_troubles(target)}",
+                    "Mend it and push again. The release before is deployed as docs/recovery.md says.",
+                )
+        if target.pulumi.stopped.wait(PAUSE):
+            raise KeyboardInterrupt
+
+
+def _way_back(target: Target) -> str:
+    return (
+        "Somebody changed it by hand. Run the build again: its plan brings back what was deployed. From a laptop, "
+        f"`pulumi up --stack {target.stack} {' '.join(LOOK_FIRST)}` does."
+    )
+
+
+def _failure(explained: Stopped, answer: Answer, target: Target, namespace: str, by_hand: str) -> Stopped:
     if not isinstance(explained, Failed):
         return explained
     ended = not _ROLLOUT.search(answer.said) or _NO_PROGRESS in answer.said
     serves = _SERVES if ended else _may_finish(namespace)
+    if by_hand:
+        serves = f"What was there before was not what had been deployed: {by_hand}."
     if _NOT_PLANNED.search(explained.message):
         return Failed(
             f"{explained.message}\n{serves}",

@@ -11,6 +11,7 @@ from pipeline import changes, environments
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Drifted
+from pipeline.presence import LOOK_FIRST
 from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
 from pipeline.report import Report
@@ -21,8 +22,8 @@ HELP: Final = "compare the cloud with the commit that is deployed; it changes no
 REPORT: Final = "drift.md"
 
 WAY_OUT: Final = (
-    "Undo it by hand, as the table says: a deployment does what changed in the program, and does not look for what "
-    "changed in the cloud."
+    "The branch's next build brings back what is gone from the environment's namespace, its image and its number of "
+    "pods. The rest is undone by `pulumi up --stack {stack} {look_first}`."
 )
 ELSEWHERE: Final = "Push that commit, or run the branch's build again, which deploys what the branch has."
 
@@ -55,9 +56,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         report.write(message, out)
         raise Drifted(message, ELSEWHERE)
     with under_way(f"comparing {target.stack}"), _program_at(commit, target) as pulumi:
-        answer = pulumi.run(
-            *("preview", "--stack", target.stack, "--json", "--refresh", "--run-program"), deadline=deadline
-        )
+        answer = pulumi.run(*("preview", "--stack", target.stack, "--json", *LOOK_FIRST), deadline=deadline)
     if answer.code != 0:
         raise explain(answer, f"The comparison of {target.stack}", changes.errors(answer))
     found = changes.read(answer)
@@ -67,7 +66,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     text = [title, "", f"The cloud no longer matches what was deployed. To bring it back: {found}.", ""]
     report.write("\n".join([*text, *changes.table(found)]).rstrip(), out)
-    raise Drifted(f"The cloud no longer matches what was deployed to {target.stack}: {found}.", WAY_OUT)
+    raise Drifted(
+        f"The cloud no longer matches what was deployed to {target.stack}: {found}.",
+        WAY_OUT.format(stack=target.stack, look_first=" ".join(LOOK_FIRST)),
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -13,6 +14,7 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Refused
 from pipeline.plan import Plan, place
+from pipeline.presence import LOOK_FIRST, done_by_hand
 from pipeline.progress import under_way
 from pipeline.pulumi import explain
 from pipeline.report import Report
@@ -28,6 +30,11 @@ CLIENT_SIDE: Final = (
 UNKNOWN: Final = (
     "> [!NOTE]\n> It is not known whether the cluster was asked what it would make of this ({reason}): what its "
     "admission rules refuse or add may not show here."
+)
+
+BY_HAND: Final = (
+    "> [!NOTE]\n> Since the last deployment somebody changed the cluster by hand: {what}. This plan brings back what "
+    "was deployed."
 )
 
 BEHIND: Final = (
@@ -59,26 +66,31 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     with under_way(f"previewing {target.stack}"):
         found = preview(target, deadline, plan)
-    report.write(summary(target, found, note="\n\n".join(filter(None, (_behind(target), _note(target))))), out)
+    notes = (BY_HAND.format(what=found.by_hand) if found.by_hand else "", _behind(target), _note(target))
+    report.write(summary(target, found, note="\n\n".join(filter(None, notes))), out)
 
 
 def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Changes:
-    """What a deployment would change; the plan of it is saved where one is asked for.
+    """What a deployment would change; the plan of it is saved where one is asked for, and then brings back what
+    somebody deleted or changed in the cluster.
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
         Refused: a plan of a pull request, or in CI of a dirty tree.
         WrongUse: a program, a credential or the stack is missing.
     """
+    by_hand = ""
+    arguments = ["preview", "--stack", target.stack, "--json"]
     if plan:
         _require_plan_allowed(target)
-    arguments = ["--save-plan", str(plan)] if plan else []
-    answer = target.pulumi.run("preview", "--stack", target.stack, "--json", *arguments, deadline=deadline)
+        by_hand = done_by_hand(target)
+        arguments += ["--save-plan", str(plan), *(LOOK_FIRST if by_hand else ())]
+    answer = target.pulumi.run(*arguments, deadline=deadline)
     if answer.code != 0:
         raise explain(answer, f"The preview of {target.stack}", changes.errors(answer))
     if plan:
         Plan(stack=target.stack, commit=target.checkout.head()).sign(plan)
-    return changes.read(answer)
+    return replace(changes.read(answer), by_hand=by_hand)
 
 
 def summary(target: Target, found: Changes, *, note: str) -> str:

@@ -67,11 +67,17 @@ def outputs(type: str, inputs: Properties, digits: str) -> Properties:
     added: dict[str, Properties] = {
         "Namespace": {"status": {"phase": "Active"}},
         "Service": {"spec": {"clusterIP": f"172.20.77.{octet}", "type": "ClusterIP"}, "status": {"loadBalancer": {}}},
-        "Deployment": {"status": {"replicas": ready, "readyReplicas": ready, "availableReplicas": ready}},
+        "Deployment": {
+            "metadata": {"generation": 1},
+            "status": {
+                "observedGeneration": 1,
+                **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), ready),
+            },
+        },
         "Ingress": {
             "status": {"loadBalancer": {"ingress": [{"hostname": f"k8s-{digits[:10]}.us-east-1.elb.amazonaws.com"}]}}
         },
     }
     uid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
-    below: Properties = {"metadata": {"uid": uid, "resourceVersion": "1"}, **added.get(_kind(type), {})}
+    below = merged_properties({"metadata": {"uid": uid, "resourceVersion": "1"}}, added.get(_kind(type), {}))
     return merged_properties(below, inputs)

@@ -125,6 +125,39 @@ def test_what_somebody_changed_by_hand_is_found_at_night_until_it_is_undone(
     succeeded(jenkins.build(NIGHT))
 
 
+DAMAGE: Final[Mapping[str, Sequence[str]]] = {
+    "the namespace is gone": ("delete", "namespace", "smallcase-develop"),
+    "the Deployment is gone": ("delete", "--namespace=smallcase-develop", "deployment/smallcase"),
+    "the Service and the Ingress are gone": (
+        "delete",
+        "--namespace=smallcase-develop",
+        "service/smallcase",
+        "ingress/smallcase",
+    ),
+    "no pod is wanted": ("scale", "--namespace=smallcase-develop", "deployment/smallcase", "--replicas=0"),
+    "another image is wanted": (
+        *("set", "image", "--namespace=smallcase-develop", "deployment/smallcase"),
+        f"smallcase=localhost:1/smallcase:hotfix@sha256:{'b' * 64}",
+    ),
+}
+"""What people do with kubectl."""
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_somebody_did_by_hand_is_undone_by_the_next_build_of_the_same_commit(
+    rehearsal: Rehearsal, jenkins: Jenkins, damage: str
+) -> None:
+    live = versions(rehearsal)
+    done = rehearsal.shell("kubectl", *DAMAGE[damage])
+    assert done.returncode == 0, done.stderr
+    build = succeeded(jenkins.build(PUSHES["develop"]))
+    assert build.verbs == DELIVERED
+    assert "somebody changed the cluster by hand" in build.archived["reports/preview.md"]
+    assert versions(rehearsal) == live
+    again = succeeded(jenkins.build(PUSHES["develop"]))
+    assert "by hand" not in again.archived["reports/preview.md"]
+
+
 def test_a_pull_request_past_staging_is_refused_before_anything_else_runs(jenkins: Jenkins) -> None:
     build = jenkins.build(STRAIGHT_INTO_MASTER)
     assert build.failed

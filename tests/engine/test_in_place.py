@@ -1,7 +1,7 @@
 """What may change while it runs: nothing that hangs on it is replaced, not even in a preview.
 
 A preview that says so is refused, since much of it is protected, and whoever skips it to get through is told nothing of
-what would go (docs/recovery.md).
+what would go.
 """
 
 import re

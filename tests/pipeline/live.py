@@ -1,5 +1,6 @@
 """An environment that is up in the stand-in account, and the verbs run on it as Jenkins runs them: by command line."""
 
+import io
 import json
 import os
 import shutil
@@ -14,8 +15,13 @@ from typing import Final, cast, final
 
 import yaml
 
+from pipeline.checkout import Build, Checkout
+from pipeline.environments import Target
+from pipeline.pulumi import Pulumi
 from rehearsal import project
 from rehearsal.cloud.account import Cloud, Settings
+from rehearsal.cloud.properties import Properties, Value, object_at
+from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.server import serve
 from rehearsal.places import ACCOUNT
 from rehearsal.project import LINKED, Overlay
@@ -23,9 +29,15 @@ from tests.engine.harness import Harness
 from tests.pipeline.repository import Ran
 from tests.stack_files import ALLOW_LIST, CHECKOUT
 
+NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+SERVICE: Final = "kubernetes:core/v1:Service"
+INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
 PASSWORD: Final = "a-registry-password"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
+
+REFUSED: Final = "refused"
+"""An answer that says that the cluster gives none."""
 
 _OVERLAY: Final = Overlay(
     platform={"aws:allowedAccountIds": [ACCOUNT], **ALLOW_LIST}, environment={"aws:allowedAccountIds": [ACCOUNT]}
@@ -42,21 +54,36 @@ pulumi.CustomResource("{LAST}", "last", {{"tags": {{"page": page}}}}, pulumi.Res
 """
 """A program for what is about the engine and its lock, whatever the program: two resources, one after the other."""
 
-_KUBECTL: Final = """#!/bin/sh
-# Answers from files: the words up to the first option, joined by dashes.
-words=
-while [ $# -gt 0 ]; do
-    case $1 in
-        --kubeconfig) grep -q '"clusters"' "$2" || { echo "no kubeconfig" >&2; exit 1; }; shift ;;
-        --namespace | --request-timeout | --selector | --field-selector | --output) shift ;;
-        --*) ;;
-        *) words="$words-$1" ;;
-    esac
-    shift
-done
-cat "${0%/*}/answers/${words#-}" 2>/dev/null && exit
-echo "The connection to the server was refused" >&2
-exit 1
+_KUBECTL: Final = f"""#!{sys.executable}
+import json
+import sys
+from pathlib import Path
+
+here = Path(__file__).parent
+words, options, rest = [], {{}}, iter(sys.argv[1:])
+for word in rest:
+    if word in ("--kubeconfig", "--namespace", "--request-timeout", "--selector", "--field-selector", "--output"):
+        options[word] = next(rest)
+    elif not word.startswith("--"):
+        words.append(word)
+if '"clusters"' not in Path(options["--kubeconfig"]).read_text(encoding="utf-8"):
+    sys.exit("no kubeconfig")
+answer = here / "answers" / "-".join(words).replace("/", "-")
+if answer.exists():
+    print(answer.read_text(encoding="utf-8"), end="")
+elif any("/" in word for word in words) and not (here / "answers" / "{REFUSED}").exists():
+    # Objects by name are those of the account.
+    found = []
+    for one in json.loads((here.parent / "cloud.json").read_text(encoding="utf-8")):
+        kind = one["type"].rpartition(":")[2]
+        namespace, _, name = one["id"].rpartition("/")
+        wanted = f"{{kind.lower()}}/{{name}}" in words and namespace in ("", options["--namespace"])
+        if one["type"].startswith("kubernetes:") and wanted:
+            found.append({{**one["outputs"], "kind": kind}})
+    if found:
+        print(json.dumps({{"kind": "List", "items": found}} if len(words) > 2 else found[0]))
+else:
+    sys.exit("The connection to the server was refused")
 """
 
 
@@ -123,6 +150,36 @@ class Live:
         """The Deployment's inputs as they are in the cluster."""
         (found,) = self.cloud.of(DEPLOYMENT)
         return cast("dict[str, object]", found.outputs["spec"])
+
+    def target(self) -> Target:
+        """`develop`, for what is asked of it in this process."""
+        pulumi = Pulumi(project=self.harness.project, environment=self.variables(), out=io.StringIO())
+        build = Build(branch="develop", change=None)
+        return Target(checkout=Checkout(root=self.checkout), build=build, pulumi=pulumi, stack="develop")
+
+    def edit(self, part: str, **changes: object) -> None:
+        """Other values in a part of the environment's Deployment, which only the cluster knows of."""
+        (found,) = self.cloud.of(DEPLOYMENT)
+        edited = {**object_at(found.outputs, part), **cast("Properties", changes)}
+        self.cloud.update(DEPLOYMENT, found.id, {**found.inputs, part: edited})
+
+    def set_image(self, image: str) -> None:
+        """What `kubectl set image` does."""
+        (found,) = self.cloud.of(DEPLOYMENT)
+        template = object_at(object_at(found.outputs, "spec"), "template")
+        (container,) = cast("list[Properties]", object_at(template, "spec")["containers"])
+        containers = cast("Value", [{**container, "image": image}])
+        self.edit("spec", template={**template, "spec": {**object_at(template, "spec"), "containers": containers}})
+
+    def delete(self, *types: str) -> None:
+        """What `kubectl delete` does, to everything of these types in the environment's namespace."""
+        for resource in self.in_cluster():
+            if resource.type in types:
+                self.cloud.delete(resource.type, resource.id)
+
+    def in_cluster(self) -> list[Resource]:
+        """The environment's namespace, and what is in it."""
+        return [one for one in self.cloud if one.id.partition("/")[0] == "smallcase-develop"]
 
     def commit(self, file: str, before: str, after: str) -> str:
         """Change a file, commit it, and say the commit."""

@@ -3,13 +3,30 @@ import os
 import re
 import signal
 import subprocess
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from pipeline.deadline import Deadline
+from pipeline.deploy import require_presence
+from pipeline.outcomes import Failed
 from rehearsal.cloud.faults import Fault
 from tests.commands import commands_in, run
-from tests.pipeline.live import DEPLOYMENT, FIRST, IMAGE, LAST, Live, git, wait_until
+from tests.pipeline.live import (
+    DEPLOYMENT,
+    FIRST,
+    IMAGE,
+    INGRESS,
+    LAST,
+    NAMESPACE,
+    REFUSED,
+    SERVICE,
+    Live,
+    git,
+    wait_until,
+)
 
 POD = {
     "metadata": {"name": "smallcase-7d9-x2x", "creationTimestamp": "2026-01-02T03:04:05Z"},
@@ -179,6 +196,101 @@ def test_a_branch_of_no_stack_deploys_nothing_and_needs_no_plan(small: Live) -> 
     assert (ran.code, ran.stdout) == (0, "No stack deploys feature/x: there is nothing to deploy.\n")
 
 
+OTHER_IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform:develop-hotfix@sha256:{'b' * 64}"
+BY_HAND: Mapping[str, Callable[[Live], None]] = {
+    "everything": lambda live: live.delete(NAMESPACE, SERVICE, INGRESS, DEPLOYMENT),
+    "the Deployment": lambda live: live.delete(DEPLOYMENT),
+    "the Service": lambda live: live.delete(SERVICE),
+    "the Ingress": lambda live: live.delete(INGRESS),
+    "the number of pods": lambda live: live.edit("spec", replicas=0),
+    "the image": lambda live: live.set_image(OTHER_IMAGE),
+}
+"""What people do with kubectl, and what is said of it."""
+SAID = {
+    "everything": "namespace/smallcase-develop, service/smallcase, ingress/smallcase, deployment/smallcase are gone",
+    "the Deployment": "deployment/smallcase is gone",
+    "the Service": "service/smallcase is gone",
+    "the Ingress": "ingress/smallcase is gone",
+    "the number of pods": "deployment/smallcase has 0 replicas, not 1",
+    "the image": f"deployment/smallcase runs {OTHER_IMAGE}, not ",
+}
+
+
+def as_deployed(live: Live) -> tuple[list[tuple[str, str]], dict[str, object]]:
+    return sorted((one.type, one.id) for one in live.in_cluster()), live.live()
+
+
+@pytest.mark.parametrize("what", BY_HAND)
+def test_what_somebody_deleted_or_changed_by_hand_is_in_the_next_plan_and_brought_back_by_it(
+    live: Live, what: str
+) -> None:
+    before = as_deployed(live)
+    BY_HAND[what](live)
+    live.plan()
+    assert f"somebody changed the cluster by hand: {SAID[what]}" in live.report("preview.md")
+    ran = live.deploy()
+    assert ran.code == 0, ran.stderr
+    assert as_deployed(live) == before
+
+
+@pytest.mark.parametrize("what", ["everything", "the number of pods"])
+def test_what_somebody_did_by_hand_since_the_plan_was_made_is_told_and_the_next_build_undoes_it(
+    live: Live, what: str
+) -> None:
+    before = as_deployed(live)
+    live.plan()
+    BY_HAND[what](live)
+    ran = live.deploy()
+    assert ran.code == 1
+    assert "is deployed to" not in ran.stdout
+    assert SAID[what] in ran.stderr
+    assert "Run the build again" in ran.stderr
+    assert "The previous version serves." not in ran.stderr
+    live.plan()
+    ran = live.deploy()
+    assert ran.code == 0, ran.stderr
+    assert as_deployed(live) == before
+
+
+def test_what_is_not_there_when_pulumi_is_done_fails_the_deployment_and_the_command_that_is_offered_brings_it_back(
+    live: Live,
+) -> None:
+    BY_HAND["the number of pods"](live)
+    BY_HAND["the Service"](live)
+    with pytest.raises(Failed) as failed:
+        require_presence(live.target(), Deadline.after(0))
+    assert "service/smallcase is gone; deployment/smallcase has 0 replicas, not 1" in failed.value.message
+    (command,) = commands_in(failed.value.way_out, "pulumi up")
+    run(f"{command} --yes", live.harness.project, live.variables())
+    require_presence(live.target(), Deadline.after(0))
+
+
+def test_a_cluster_that_nobody_can_ask_is_not_said_to_run_what_was_deployed(live: Live) -> None:
+    planned_change(live)
+    live.kubectl({REFUSED: ""})
+    ran = live.deploy()
+    assert ran.code == 1
+    assert "is deployed to" not in ran.stdout
+    assert "Whether develop runs cannot be told: The connection to the server was refused" in ran.stderr
+
+
+def test_pods_that_are_not_available_though_nothing_was_to_do_fail_the_deployment_with_their_state(live: Live) -> None:
+    live.edit("status", availableReplicas=0)
+    live.kubectl({"get-pods": {"items": [POD]}, "get-events": {"items": []}, "logs-smallcase-7d9-x2x": "no colour\n"})
+    with pytest.raises(Failed) as failed:
+        require_presence(live.target(), Deadline.after(0))
+    assert "develop does not run as it was deployed: 0 of 1 pods are available" in failed.value.message
+    assert "pod smallcase-7d9-x2x: CrashLoopBackOff back-off 10s" in failed.value.message
+
+
+def test_pods_that_are_about_to_be_available_are_waited_for(live: Live) -> None:
+    live.edit("status", availableReplicas=0)
+    thread = threading.Timer(1, live.edit, ["status"], {"availableReplicas": 1})
+    thread.start()
+    require_presence(live.target(), Deadline.after(60))
+    assert not thread.is_alive()
+
+
 def test_pods_that_do_not_start_fail_the_deployment_with_their_state_events_and_last_lines(live: Live) -> None:
     planned_change(live)
     message = "the Kubernetes API server reported that smallcase failed to fully initialize: ProgressDeadlineExceeded"
@@ -313,7 +425,7 @@ def locked(live: Live, **holder: object) -> Path:
 def test_a_lock_that_is_held_until_the_deadline_says_by_whom_and_what_to_do(small: Live) -> None:
     small.plan()
     lock = locked(small)
-    ran = small.deploy("--deadline", "3s")
+    ran = small.deploy("--deadline", "8s")
     assert ran.code == 5, ran.stderr
     assert f"by ada on laptop (process {os.getpid()}) since 2026-01-02T03:04:05Z" in ran.stderr
     assert lock.exists()

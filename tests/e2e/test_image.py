@@ -60,14 +60,15 @@ def in_odd_surroundings(checkout: Path, clone: Path) -> Path:
     umask = os.umask(0o077)
     try:
         for arguments in (
-            ("-c", "core.autocrlf=true", "clone", "--quiet", "--config=core.autocrlf=true", checkout, clone / "main"),
+            ("clone", "--quiet", checkout, clone / "main"),
             ("-C", clone / "main", "worktree", "add", "--quiet", "--detach", clone / "linked"),
         ):
             made = git.run(clone.parent, *arguments)
             assert made.returncode == 0, made.stderr
     finally:
         os.umask(umask)
-    for path in (clone / "linked" / "app").rglob("*"):
+    for path in (path for path in (clone / "linked" / "app").rglob("*") if path.is_file()):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
         os.utime(path, (0, 0))
     for name in (".coverage", "smallcase/.ruff_cache/rubbish"):
         (clone / "linked" / "app" / name).parent.mkdir(exist_ok=True)

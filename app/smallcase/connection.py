@@ -16,7 +16,32 @@ always the one to close it: a request sent into a connection that is just being 
 EXCHANGE: Final = 5
 """Seconds in which a client has sent its whole request, body included, and taken the answers that no buffer holds."""
 
+MOST_HEADERS: Final = 100
+"""In a request. What is made of one takes fifty times its room, for as long as the connection is kept."""
+
+MOST_SCRAPS: Final = 100
+"""In a body: pieces of fewer than 64 bytes. Reading one takes as long as reading many kilobytes."""
+
 _STAND_IN: Final = b"- / HTTP/1.0\r\n\r\n"
+
+
+@final
+class _Reader(h11.Connection):
+    """Refuses what is short to send and long to work on."""
+
+    _scraps = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._scraps = 0
+            if len(event.headers) > MOST_HEADERS:
+                raise h11.RemoteProtocolError("too many headers", error_status_hint=431)
+        elif isinstance(event, h11.Data) and len(event.data) < 64:
+            self._scraps += 1
+            if self._scraps > MOST_SCRAPS:
+                raise h11.RemoteProtocolError("too many chunks")
+        return event
 
 
 @final
@@ -33,6 +58,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
+        self.conn = _Reader(h11.SERVER)
         self._deadline = self.loop.call_later(EXCHANGE, self._expire)
         self._all[self] = None
         if len(self._all) > self.most:
@@ -68,7 +94,7 @@ class Connection(H11Protocol):
         self._deaf = True
         error = sys.exception()
         assert isinstance(error, h11.RemoteProtocolError), msg
-        if self.conn.our_state is h11.IDLE:
+        if not self._begun and self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             self.app_state = {UNREADABLE: error.error_status_hint}
             self.conn = h11.Connection(h11.SERVER)
             super().data_received(_STAND_IN)
@@ -76,8 +102,12 @@ class Connection(H11Protocol):
     @property
     def answering(self) -> bool:
         """Whether the client waits for its answer, and would take it."""
-        begun = self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
-        return begun and not self.flow.write_paused
+        return self._begun and not self.flow.write_paused
+
+    @property
+    def _begun(self) -> bool:
+        """Whether the application is at a request."""
+        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
 
     def _begin(self) -> None:
         self._idle = False

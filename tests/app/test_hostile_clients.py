@@ -235,6 +235,7 @@ def test_a_client_that_says_no_more_still_gets_its_answer(serve: Serve) -> None:
 REFUSALS: Final = {
     "headers of 64 KB": (GET + b"X: " + b"a" * 65536 + b"\r\n\r\n", 431),
     "10,000 headers": (GET + b"a:b\r\n" * 10_000 + b"\r\n", 431),
+    "a hundred headers besides the host": (GET + b"a:b\r\n" * 100 + b"\r\n", 431),
     "a request line of 64 KB": (b"GET /" + b"a" * 65536 + b" HTTP/1.1\r\nHost: test\r\n\r\n", 431),
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
     "TLS": (bytes.fromhex("16030100c8010000c40303") + bytes(150), 400),
@@ -273,6 +274,29 @@ def test_chunks_that_cannot_be_read_end_the_connection_after_the_answer(serve: S
     with connected(server, POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GET + b"\r\n") as connection:
         assert answers(connection).count(b"HTTP/1.1 ") == 1
     assert [line["status"] for line in server.lines()] == [405]
+
+
+def test_as_many_headers_as_most_servers_take_are_accepted_and_one_more_is_not(serve: Serve) -> None:
+    """Also in a later request of a connection."""
+    server = serve()
+    many = GET + b"a:b\r\n" * 99 + b"\r\n"
+    with connected(server, many + many + GET + b"a:b\r\n" * 100 + b"\r\n") as connection:
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers(connection)) == [b"200", b"200", b"431"]
+
+
+def test_chunks_of_a_byte_hold_up_nobody_else(serve: Serve) -> None:
+    """Each costs as much as one of many kilobytes. Whoever sends few, or larger ones, keeps the connection."""
+    server = serve()
+    opening = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    crowd = [Habit(opening=opening + b"1\r\na\r\n" * 100_000)]
+    with attack(server.port, dict.fromkeys(crowd, 64)):
+        time.sleep(0.5)
+        assert slowest(server, seconds=3) < 2
+    for body in (b"1\r\na\r\n" * 100, b"400\r\n" + b"a" * 1024 + b"\r\n"):
+        with connected(server, opening + body + b"0\r\n\r\n") as connection:
+            assert answer(connection).read().endswith(b"</html>")
+            connection.sendall(GET + b"\r\n")
+            assert answer(connection).status == 200
 
 
 @pytest.mark.parametrize("request_", [b"GET / HTTP/1.0\r\n\r\n", GET + b"Connection: close\r\n\r\n"])
@@ -347,6 +371,7 @@ def test_the_connection_that_was_answered_longest_ago_gives_way(serve: Serve) ->
 
 WORST: Final = {
     "headers that never end": Habit(opening=GET + b"X: " + b"a" * 16_000),
+    "short headers": Habit(opening=GET + b"".join(b"%x:%x\r\n" % (one, one) for one in range(1500)) + b"\r\n"),
     "bodies": Habit(opening=POST + b"Content-Length: 5000000\r\n\r\n" + b"a" * 64_000),
     "requests whose answers nobody takes": Habit(opening=(GET + b"\r\n") * 1000),
 }

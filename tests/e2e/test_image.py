@@ -41,7 +41,7 @@ def build(rehearsal: Rehearsal, root: Path, answer: Path, **arguments: str) -> s
         ],
         env={**os.environ, "DOCKER_CONFIG": str(node.files.node_docker)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=600,
         check=False,
     )

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from rehearsal.places import cache_directory
-from rehearsal.toolchain.cache import exclusively
+from rehearsal.toolchain.cache import exclusively, own_cache
 
 NODE: Final = "the node"
 LOAD_BALANCERS: Final = "a load balancer"
@@ -54,7 +53,7 @@ def forget_names(path: Path) -> bool:
 def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> bool:
     path = path.resolve()
     # The lock keeps the rehearsal's own processes apart. Nobody else takes part in it, so the file is looked at again.
-    with exclusively(cache_directory() / "locks" / "hosts-file"):
+    with exclusively(own_cache() / "locks" / "hosts-file"):
         while True:
             before = _content(path)
             after = change(before)

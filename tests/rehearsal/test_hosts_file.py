@@ -14,6 +14,8 @@ from typing import Final
 import pytest
 
 from rehearsal.hosts_file import LOAD_BALANCERS, NODE, forget_names, with_names, write_names
+from rehearsal.places import cache_directory
+from rehearsal.removal import MARKER, remove
 
 CHECKOUT: Final = Path(__file__).parents[2]
 OWN: Final = b"127.0.0.1 localhost\n::1 localhost\n"
@@ -243,3 +245,10 @@ def test_a_failure_leaves_the_file_as_it_was_and_nothing_beside_it(
         write_names(path, LOAD_BALANCERS, NAMES)
     assert path.read_bytes() == OWN
     assert alone(path)
+
+
+def test_a_cache_that_begins_with_the_lock_is_the_projects_own(path: Path) -> None:
+    """Or it could not be removed later."""
+    write_names(path, NODE, NAMES)
+    assert (cache_directory() / MARKER).exists()
+    remove(cache_directory())

@@ -130,8 +130,9 @@ def _files(root: Path, tree: str, variables: Mapping[str, str]) -> Mapping[str, 
         described, _, name = entry.partition("\t")
         mode, kind, object_id = described.split()
         if kind != "blob":
+            path = f"{APP}/{name}"
             raise RevisionError(
-                f"{APP}/{name} is a repository of its own, of which a commit has no files. "
+                f"{path!r} is a repository of its own, of which a commit has no files. "
                 f"An image is built from the commit's own files: copy them into {APP}/, or move it out."
             )
         found[name] = (int(mode, 8), object_id)
@@ -141,7 +142,8 @@ def _files(root: Path, tree: str, variables: Mapping[str, str]) -> Mapping[str, 
     for name, (mode, object_id) in found.items():
         _, said, *size = answer.readline().decode().split()
         if said != "blob":
-            raise RevisionError(f"{root} lacks {APP}/{name} ({object_id} is {said}). Clone it with all its files.")
+            path = f"{APP}/{name}"
+            raise RevisionError(f"{root} lacks {path!r} ({object_id} is {said}). Clone it with all its files.")
         files[name] = File(mode=mode, content=answer.read(int(size[0])))
         answer.readline()
     return files
@@ -154,7 +156,7 @@ def _refuse_filters(root: Path, files: Iterable[str]) -> None:
     for name, value in zip(answer[0::3], answer[2::3], strict=False):
         if value not in ("unspecified", "unset"):
             raise RevisionError(
-                f"{name} goes through the Git filter {value!r}, and a commit has only what the filter makes of it. "
+                f"{name!r} goes through the Git filter {value!r}, and a commit has only what the filter makes of it. "
                 f"An image is built from the commit's own files: keep that file out of {APP}/, or the filter off it."
             )
 

@@ -422,11 +422,11 @@ def test_a_shallow_clone_that_has_the_only_commit_of_the_app_and_the_one_before_
 
 def test_a_repository_within_the_app_is_refused(checkout: Path) -> None:
     git(checkout, "clone", "--quiet", ".", "app/inner")
-    with pytest.raises(RevisionError, match="app/inner is a repository of its own"):
+    with pytest.raises(RevisionError, match="'app/inner' is a repository of its own"):
         revision.read(checkout)
     git(checkout, "add", "--all")
     git(checkout, "commit", "--quiet", "--message=a submodule")
-    with pytest.raises(RevisionError, match="app/inner is a repository of its own"):
+    with pytest.raises(RevisionError, match="'app/inner' is a repository of its own"):
         revision.read(checkout)
 
 
@@ -435,8 +435,22 @@ def test_a_file_that_git_keeps_elsewhere_is_refused(checkout: Path) -> None:
     (checkout / ".gitattributes").write_text("*.png filter=lfs diff=lfs merge=lfs -text\n", encoding="utf-8")
     (checkout / "app" / "a.png").write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
     commit(checkout, "a picture")
-    with pytest.raises(RevisionError, match=r"app/a\.png goes through the Git filter 'lfs'"):
+    with pytest.raises(RevisionError, match=r"'app/a\.png' goes through the Git filter 'lfs'"):
         revision.read(checkout)
+
+
+def test_a_refused_file_of_any_name_can_be_told(checkout: Path) -> None:
+    """The engine takes UTF-8 alone."""
+    (checkout / ".gitattributes").write_text("*.png filter=lfs\n", encoding="utf-8")
+    (checkout / "app" / os.fsdecode(b"\xff.png")).touch()
+    with pytest.raises(RevisionError) as refused:
+        revision.read(checkout)
+    assert r"app/\udcff.png" in str(refused.value)
+    (checkout / ".gitattributes").unlink()
+    git(checkout, "clone", "--quiet", ".", os.fsdecode(b"app/\xff"))
+    with pytest.raises(RevisionError) as refused:
+        revision.read(checkout)
+    assert r"app/\udcff'" in str(refused.value)
 
 
 def test_a_folder_without_git_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -77,14 +77,14 @@ class Connection(H11Protocol):
         if self._idle:
             self._begin()
         super().data_received(data)
-        if self.answering and not self._deaf:
-            self.flow.pause_reading()  # Until the application asks for the body, or has answered without.
+        self._wait()
         self._rest()
 
     def on_response_complete(self) -> None:
         received = self.conn.their_state is h11.DONE
         self._all[self] = self._all.pop(self)
         super().on_response_complete()
+        self._wait()  # The next request may have come along with this one.
         if received:
             self._begin()
         self._rest()
@@ -108,6 +108,11 @@ class Connection(H11Protocol):
     def _begun(self) -> bool:
         """Whether the application is at a request."""
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+
+    def _wait(self) -> None:
+        """Read on once the application asks for the body, or has answered without."""
+        if self.answering and not self._deaf:
+            self.flow.pause_reading()
 
     def _begin(self) -> None:
         self._idle = False

@@ -232,6 +232,14 @@ def test_a_client_that_says_no_more_still_gets_its_answer(serve: Serve) -> None:
         assert answers(connection).startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_client_that_says_no_more_still_gets_all_its_answers(serve: Serve) -> None:
+    """It sent its requests at once."""
+    server = serve(program=("-c", SLOW_PAGE + QUICK))
+    with connected(server, (GET + b"\r\n") * 3) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert answers(connection).count(b"HTTP/1.1 200 ") == 3
+
+
 REFUSALS: Final = {
     "headers of 64 KB": (GET + b"X: " + b"a" * 65536 + b"\r\n\r\n", 431),
     "10,000 headers": (GET + b"a:b\r\n" * 10_000 + b"\r\n", 431),

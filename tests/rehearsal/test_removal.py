@@ -95,11 +95,22 @@ def test_nothing_is_removed_while_something_is_mounted_below(cache: Path, tmp_pa
     assert (cache / "go" / "thing-1").exists()
 
 
+def test_a_cache_that_is_a_mount_itself_is_emptied(cache: Path, tmp_path: Path) -> None:
+    fill()
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 98:0 / {cache} rw shared:1 - ext4 /dev/sdb1 rw\n", encoding="utf-8")
+    remove(cache, mounts)
+    assert not (cache / "go").exists()
+
+
 def test_a_removal_that_was_interrupted_is_taken_up_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill()
+    last = cache / "zlib"
+    last.mkdir()
 
-    def full(_: Path) -> None:
-        raise OSError(5, "Input/output error")
+    def full(path: Path) -> None:
+        if path == last:
+            raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
         patch.setattr("shutil.rmtree", full)

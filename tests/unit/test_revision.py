@@ -166,6 +166,11 @@ def another_commit_in_its_place(checkout: Path) -> Path:
     return checkout
 
 
+def a_history_that_is_cut_off_by_hand(checkout: Path) -> Path:
+    (checkout / ".git" / "info" / "grafts").write_text(f"{git(checkout, 'rev-parse', 'HEAD')}\n", encoding="utf-8")
+    return checkout
+
+
 @pytest.mark.parametrize(
     "surroundings",
     [
@@ -182,6 +187,7 @@ def another_commit_in_its_place(checkout: Path) -> Path:
         a_path_with_everything,
         an_index_of_its_own,
         another_commit_in_its_place,
+        a_history_that_is_cut_off_by_hand,
     ],
 )
 def test_a_clean_tree_is_the_same_whatever_surrounds_it(checkout: Path, surroundings: Callable[[Path], Path]) -> None:

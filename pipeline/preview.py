@@ -34,7 +34,7 @@ UNKNOWN: Final = (
 
 BY_HAND: Final = (
     "> [!NOTE]\n> Since the last deployment somebody changed the cluster by hand: {what}. This plan brings back what "
-    "was deployed."
+    "was deployed; where the engine refuses it, as it does for a Service with its Ingress, the next build does."
 )
 
 BEHIND: Final = (

@@ -46,5 +46,5 @@ if configured.environment is not None:
     pulumi.export("namespace", environment.namespace.name)
     pulumi.export("image", environment.image.reference)
     pulumi.export("commit", environment.image.commit)
-    pulumi.export("environment", configured.environment.purpose)
-    pulumi.export("branch", configured.environment.branch)
+    pulumi.export("environment", configured.environment.branch.purpose)
+    pulumi.export("branch", configured.environment.branch.name)

@@ -11,14 +11,12 @@ from typing import Final, TypeVar, final
 import pulumi
 
 from infra import fargate, values
+from infra.branches import BRANCHES, Branch
 from infra.image_reference import ImageReference
 from infra.values import Chart
 
 PROJECT: Final = "smallcase"
 SELF: Final = "self"
-
-PURPOSES: Final = {"master": "production", "staging": "staging", "develop": "development"}
-"""What each branch's environment is for. Which stack deploys a branch is said once, in `Pulumi.<stack>.yaml`."""
 
 KEYS: Final = frozenset(
     {
@@ -95,9 +93,7 @@ class EnvironmentSettings:
     """One branch's environment."""
 
     namespace: str
-    branch: str
-    purpose: str
-    """production, staging or development."""
+    branch: Branch
     colour: str
     replicas: int
     size: fargate.PodSize
@@ -276,8 +272,8 @@ def branch_of(given: Configuration) -> str:
     Raises:
         SettingsError: see `load`.
     """
-    allowed = f"one of {', '.join(PURPOSES)}, or nothing"
-    return given.value("branch", allowed, values.one_of({name: name for name in ("", *PURPOSES)}), example="develop")
+    allowed = f"one of {', '.join(BRANCHES)}, or nothing"
+    return given.value("branch", allowed, values.one_of({name: name for name in ("", *BRANCHES)}), example="develop")
 
 
 def zones(given: Configuration) -> int:
@@ -296,7 +292,6 @@ def environment(given: Configuration) -> EnvironmentSettings:
     Raises:
         SettingsError: see `load`.
     """
-    branch = branch_of(given)
     return EnvironmentSettings(
         namespace=given.value(
             "namespace",
@@ -305,8 +300,7 @@ def environment(given: Configuration) -> EnvironmentSettings:
             lambda text: values.namespace(text or fargate.environment_namespace(given.stack)),
             example=fargate.environment_namespace("example"),
         ),
-        branch=branch,
-        purpose=PURPOSES[branch],
+        branch=BRANCHES[branch_of(given)],
         colour=given.value("colour", "a colour as #rrggbb", values.colour, example="'#2563eb'"),
         replicas=given.value("replicas", "a whole number from 1 to 100", values.replicas, example="2"),
         size=given.value("size", "a size that Fargate has", fargate.PodSize.parse, example="0.25vCPU-0.5GB"),

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, TypeVar, final
 
 from infra import settings
+from infra.branches import BRANCHES
 from pipeline.outcomes import Refused, WrongUse
 from pipeline.stack_files import configurations, stack_file
 
-FLOW: Final = ("develop", "staging", "master")
+FLOW: Final = tuple(BRANCHES)
 """The branches that are promoted, each into the next."""
 
 T = TypeVar("T")

@@ -127,9 +127,9 @@ def environment_variables(args: WorkloadArgs) -> list[kubernetes.core.v1.EnvVarA
     settings = args.settings
     values: dict[str, pulumi.Input[str]] = {
         "PORT": str(PORT),
-        "SMALLCASE_BRANCH": settings.branch,
+        "SMALLCASE_BRANCH": settings.branch.name,
         "SMALLCASE_COLOUR": settings.colour,
-        "SMALLCASE_ENVIRONMENT": settings.purpose,
+        "SMALLCASE_ENVIRONMENT": settings.branch.purpose,
         "SMALLCASE_IMAGE": args.image,
         "SMALLCASE_VERSION": args.version,
     }

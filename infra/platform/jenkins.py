@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import iam
+from infra.branches import DEPLOY, PREVIEW
 from infra.names import physical_name
 from infra.platform.boot import Agent, Controller
 from infra.platform.cluster import Cluster
@@ -18,7 +19,7 @@ from infra.platform.front_door import FrontDoor, FrontDoorArgs
 from infra.platform.host import Host, HostArgs
 from infra.platform.host_address import HostAddress
 from infra.platform.network import Network
-from infra.platform.pipeline_roles import DEPLOY, PREVIEW, PipelineRoles
+from infra.platform.pipeline_roles import PipelineRoles
 from infra.platform.volume import Volume
 from infra.settings import PROJECT
 

@@ -11,8 +11,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra import fargate
+from infra.branches import DEPLOY, PREVIEW, group
 from infra.labels import MANAGED
-from infra.platform.pipeline_roles import DEPLOY, PREVIEW, group
 
 PREFIX: Final = fargate.ENVIRONMENT_PREFIX
 READ: Final = ("get", "list", "watch")

@@ -5,24 +5,17 @@ Code of a pull request, its program included, runs under `preview` alone. Neithe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import iam, state
+from infra.branches import DEPLOY, PREVIEW, group
 from infra.names import physical_name
 from infra.platform.cluster import Cluster
 from infra.platform.domain import Domain
 from infra.platform.registry import Registry
-
-DEPLOY: Final = "deploy"
-PREVIEW: Final = "preview"
-
-
-def group(role: str) -> str:
-    """The Kubernetes group whose member a role of the pipeline is."""
-    return f"smallcase:{role}"
 
 
 @final

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from infra.settings import PURPOSES
+from infra.branches import BRANCHES
 from pipeline.cluster import Cluster
 from rehearsal import rehearse
 from rehearsal.node.files import node_files
@@ -42,7 +42,7 @@ def test_each_environment_shows_its_own_page(rehearsal: Rehearsal, stack: str) -
     page = rehearsal.page(stack)
     settings = own_values(stack)
     assert page.branch == settings["smallcase:branch"]
-    assert page.environment == PURPOSES[page.branch]
+    assert page.environment == BRANCHES[page.branch].purpose
     assert page.colour == settings["smallcase:colour"]
     assert rehearsal.url(stack) in rehearsal.said
 

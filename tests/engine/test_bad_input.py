@@ -25,7 +25,7 @@ def message_of(outcome: Outcome) -> str:
     ("stack", "key", "value", "expected"),
     [
         ("green", "smallcase:colr", "#ffffff", ["smallcase:colr", "`pulumi config rm smallcase:colr -s green`"]),
-        ("green", "smallcase:branch", "stagin", ["'stagin'", "master, staging, develop", "-s green`"]),
+        ("green", "smallcase:branch", "stagin", ["'stagin'", "develop, staging, master", "-s green`"]),
         ("green", "smallcase:colour", "green", ["'green'", "#rrggbb", "-s green`"]),
         ("green", "smallcase:namespace", "shop", ["'shop'", "no Fargate profile selects", "smallcase-*"]),
         ("green", "smallcase:size", "1vCPU-9GB", ["'1vCPU-9GB'", "with 1 vCPU Fargate has 2, 3, 4"]),

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from infra import settings
+from infra.branches import BRANCHES
 from infra.fargate import PodSize
 from infra.settings import Settings, SettingsError
 from tests.stack_files import CHECKOUT, STACKS, configuration, declared, own_values
@@ -56,7 +57,7 @@ def test_a_whole_organisations_range_is_the_widest_that_is_let_in() -> None:
 
 def test_each_branch_has_exactly_one_stack() -> None:
     branches = [str(own_values(stack).get("smallcase:branch", "")) for stack in STACKS]
-    assert sorted(filter(None, branches)) == sorted(settings.PURPOSES)
+    assert sorted(filter(None, branches)) == sorted(BRANCHES)
 
 
 def test_a_stack_that_is_self_without_a_branch_owns_the_platform_alone() -> None:
@@ -114,7 +115,7 @@ def test_an_image_to_promote_is_read_by_tag_and_digest() -> None:
     ("stack", "changes", "expected"),
     [
         ("green", {"colr": "#fff"}, ["smallcase:colr", "no setting", "pulumi config rm smallcase:colr -s green"]),
-        ("green", {"branch": "stagin"}, ["'stagin'", "master, staging, develop", "config set smallcase:branch"]),
+        ("green", {"branch": "stagin"}, ["'stagin'", "develop, staging, master", "config set smallcase:branch"]),
         ("green", {"colour": "green"}, ["'green'", "#rrggbb", "-s green"]),
         ("green", {"colour": ""}, ["smallcase:colour", "not set", "#rrggbb"]),
         ("green", {"replicas": 0}, ["'0'", "at least one pod", "config set smallcase:replicas 2"]),

@@ -9,9 +9,10 @@ import pulumi_kubernetes as kubernetes
 
 from infra.contract import PlatformContract
 from infra.environment.image import Image, ImageArgs
-from infra.environment.ingress import Ingress, IngressArgs, host_in
+from infra.environment.ingress import Ingress, IngressArgs
 from infra.environment.namespace import Namespace, NamespaceArgs
 from infra.environment.workload import Workload, WorkloadArgs
+from infra.host_names import host_in
 from infra.settings import EnvironmentSettings
 
 

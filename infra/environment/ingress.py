@@ -9,6 +9,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from infra.environment.namespace import Namespace
+from infra.host_names import belongs_to
 from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
 
 DEREGISTRATION_DELAY: Final = 30
@@ -114,16 +115,6 @@ class Ingress(pulumi.ComponentResource):
             else balancer.apply(lambda name: f"http://{name}" if name else "")
         )
         self.register_outputs({"url": self.url})
-
-
-def host_in(domain: str, environment: str, configured: str | None) -> str | None:
-    """The name an environment answers to: the configured one, or one below the platform's domain if there is one."""
-    return configured or (f"{environment}.{domain}" if domain else None)
-
-
-def belongs_to(host: str, domain: str) -> bool:
-    """Whether a name is the domain itself or directly below it, which is as far as its certificate goes."""
-    return bool(domain) and domain in (host, host.partition(".")[2])
 
 
 def _load_balancer(status: kubernetes.networking.v1.outputs.IngressStatus | None) -> str:

@@ -8,6 +8,7 @@ from typing import Final, final
 import pulumi
 import pulumi_aws as aws
 
+from infra.host_names import jenkins_host
 from infra.names import physical_name
 from infra.platform.domain import Domain
 from infra.platform.firewall import Firewall
@@ -46,7 +47,7 @@ class FrontDoor(pulumi.ComponentResource):
         super().__init__("smallcase:platform:FrontDoor", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         physical = physical_name(args.name, "jenkins", limit=32)
-        host = f"jenkins.{args.domain.name}"
+        host = jenkins_host(args.domain.name)
         firewall = Firewall(
             "front-door",
             f"{args.name}-front-door",

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from infra import iam
 from infra.branches import DEPLOY, PREVIEW
+from infra.host_names import jenkins_host
 from infra.names import physical_name
 from infra.platform.boot import Agent, Controller
 from infra.platform.cluster import Cluster
@@ -90,7 +91,7 @@ class Jenkins(pulumi.ComponentResource):
             )
             for label in roles
         }
-        url = f"https://jenkins.{args.domain.name}" if args.domain is not None else f"http://localhost:{PORT}"
+        url = f"https://{jenkins_host(args.domain.name)}" if args.domain is not None else f"http://localhost:{PORT}"
         boots = _boots(args, url, home, addresses)
         hosts = {
             label: Host(

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from infra.environment.ingress import belongs_to, host_in
+from infra.host_names import belongs_to, host_in
 from rehearsal.cloud.properties import Properties
 from tests.graph import WITH_DOMAIN, ZONE, platform, program
 

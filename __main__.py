@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pulumi
 
-from infra import account, contract, settings
+from infra import account, contract, settings, tenants
 from infra.environment import Environment, EnvironmentArgs
 from infra.settings import PROJECT
 
+project = Path(__file__).absolute().parent  # Holds the stack files, and may only link to the program.
 root = Path(__file__).resolve().parent
 configured = settings.load()
 aws = account.connect(configured)
@@ -17,11 +18,18 @@ if configured.platform is not None:
 
     owned = Platform(
         "platform",
-        PlatformArgs(stack=configured.stack, region=configured.region, account_id=aws.id, settings=configured.platform),
+        PlatformArgs(
+            stack=configured.stack,
+            region=configured.region,
+            account_id=aws.id,
+            settings=configured.platform,
+            tenants=tenants.on(configured.stack, project),
+        ),
         pulumi.ResourceOptions(providers=[aws.provider]),
     )
     platform = owned.contract
     pulumi.export(contract.OUTPUT, platform.outputs())
+    pulumi.export("roles", owned.roles)
     pulumi.export("jenkins", owned.jenkins.access)
 else:
     platform = contract.refer_to(configured.platform_stack)

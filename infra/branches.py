@@ -3,7 +3,7 @@
 A trust domain is an agent's label, an IAM role and a Kubernetes group in one: what may be reached from one of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -13,6 +13,16 @@ OPEN: Final = "open"
 """Code that somebody with the right to push has put on a branch, without a review."""
 DEPLOY: Final = "deploy"
 """Code that the owners of the repository have reviewed."""
+
+Agents = Mapping[str, Sequence[str]]
+"""By agent that changes something, the trust domains whose environments it deploys."""
+
+AGENTS: Final[Mapping[str, Agents]] = {
+    "separate": {OPEN: (OPEN,), DEPLOY: (DEPLOY,)},
+    # Whoever may push to a branch without a review then has the rights of all.
+    "shared": {DEPLOY: (OPEN, DEPLOY)},
+}
+"""The ways to share agents, and with them roles, by what `smallcase:agents` says."""
 
 
 @final
@@ -36,6 +46,11 @@ BRANCHES: Final[Mapping[str, Branch]] = {
     )
 }
 """In order of promotion, each into the next."""
+
+
+def agent_for(domain: str, agents: Agents) -> str:
+    """The agent that deploys the environments of a trust domain, and the role with its rights."""
+    return next(agent for agent, domains in agents.items() if domain in domains)
 
 
 def group(domain: str) -> str:

@@ -28,7 +28,8 @@ class PlatformContract:
     kubeconfig: pulumi.Input[str]
     """JSON with an `aws eks get-token` call; holds no credential."""
     cluster_name: pulumi.Input[str]
-    repository_url: pulumi.Input[str]
+    repositories: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    """URLs of the image repositories by trust domain. An environment uses that of its own branch's and no other."""
     registry_id: pulumi.Input[str]
     """Account of the registry. An environment asks for the password itself: it lives twelve hours."""
     ingress_class: pulumi.Input[str]
@@ -63,7 +64,7 @@ def refer_to(stack: str) -> PlatformContract:
     return PlatformContract(
         kubeconfig=outputs["kubeconfig"],
         cluster_name=outputs["cluster_name"],
-        repository_url=outputs["repository_url"],
+        repositories=outputs["repositories"],
         registry_id=outputs["registry_id"],
         ingress_class=outputs["ingress_class"],
         ingress_annotations=outputs["ingress_annotations"],

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import pulumi
 
@@ -28,14 +28,22 @@ def document(*statements: Statement) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def trust(service: str, when: Conditions | None = None) -> str:
-    """JSON of who may take a role: a service of AWS."""
+def within(account: str, *statements: Statement) -> list[Statement]:
+    """The same on resources of one account alone: the name of a bucket, say, may become another account's.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount"""
+    return [_within(account, statement) for statement in statements]
+
+
+def trust(service: str, when: Conditions | None = None, people: Sequence[str] = ()) -> str:
+    """JSON of who may take a role: a service of AWS, and these roles and users, by ARN."""
     statement: dict[str, object] = {
         "Effect": "Allow",
         "Principal": {"Service": service},
         "Action": "sts:AssumeRole",
     }
-    return json.dumps(document({**statement, **({"Condition": when} if when else {})}))
+    conditional = {**statement, "Condition": when} if when else statement
+    by_people = {**statement, "Principal": {"AWS": sorted(people)}}
+    return json.dumps(document(conditional, *([by_people] if people else [])))
 
 
 def rendered(*statements: Statement) -> pulumi.Output[str]:
@@ -46,6 +54,12 @@ def rendered(*statements: Statement) -> pulumi.Output[str]:
 def arn(service: str, region: str, account: str, resource: str) -> str:
     """The ARN of a resource that is known by name."""
     return f"arn:{PARTITION}:{service}:{region}:{account}:{resource}"
+
+
+def _within(account: str, statement: Statement) -> Statement:
+    conditions = cast("Conditions", statement.get("Condition") or {})
+    equal = {**conditions.get("StringEquals", {}), "aws:ResourceAccount": account}
+    return {**statement, "Condition": {**conditions, "StringEquals": equal}}
 
 
 def _statement(effect: str, actions: Sequence[str], on: object, when: Conditions | None) -> Statement:

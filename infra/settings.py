@@ -11,7 +11,7 @@ from typing import Final, TypeVar, final
 import pulumi
 
 from infra import fargate, values
-from infra.branches import BRANCHES, Branch
+from infra.branches import AGENTS, BRANCHES, Agents, Branch
 from infra.image_reference import ImageReference
 from infra.values import Chart
 
@@ -33,6 +33,8 @@ KEYS: Final = frozenset(
         "zones",
         "natGateways",
         "administrators",
+        "operators",
+        "agents",
         "apiAllowList",
         "registryEndpoints",
         "ingressControllerChart",
@@ -70,6 +72,9 @@ class PlatformSettings:
     zones: int
     nat_per_zone: bool
     administrators: tuple[str, ...]
+    operators: tuple[str, ...]
+    """ARNs of roles and users who may take the roles that deploy environments, as administrators may."""
+    agents: Agents
     api_allow_list: tuple[IPv4Network, ...]
     registry_endpoints: bool
     """Whether image pulls stay inside the VPC."""
@@ -286,6 +291,15 @@ def zones(given: Configuration) -> int:
     return given.value("zones", "2 or 3: a load balancer needs two zones", choices, example="2")
 
 
+def agents(given: Configuration) -> Agents:
+    """Which agents a platform has, as the stack that owns it says it.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    return given.value("agents", "`separate` or `shared`", values.one_of(AGENTS), example="separate")
+
+
 def environment(given: Configuration) -> EnvironmentSettings:
     """What a stack that deploys a branch says of its environment.
 
@@ -373,6 +387,13 @@ def _platform(given: Configuration) -> PlatformSettings:
             values.arns,
             item="arn:aws:iam::123456789012:role/NAME",
         ),
+        operators=given.value(
+            "operators",
+            "a list of ARNs of IAM roles or users",
+            values.arns,
+            item="arn:aws:iam::123456789012:role/NAME",
+        ),
+        agents=agents(given),
         api_allow_list=given.value(
             "apiAllowList",
             "a list of the address ranges you come from, as the internet sees them (never 0.0.0.0/0)",

@@ -1,8 +1,13 @@
 """Where the stacks' state is: names that follow from the account, so that nobody configures them twice.
 
 The verb `python -m operations state` makes the bucket and the key; the pipeline's roles are allowed to use them.
+
+Which keys of the bucket belong to a stack is Pulumi's to say: `StackBasePath`, `HistoryDir` and `BackupDir` in
+https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/backend/diy/store.go, beside it `stackLockDir` in lock.go and
+`stackTagsPath` in stack_tags.go. A test has the CLI itself ask a bucket, and holds what it asks against these rights.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from infra import iam
@@ -10,6 +15,9 @@ from infra.settings import PROJECT
 
 KEY_ALIAS: Final = f"alias/{PROJECT}-state"
 """Encrypts the state and the secrets in it."""
+
+LAYOUT: Final = ".pulumi/meta.yaml"
+"""Says how the bucket is laid out. Each command reads it, and the first of all writes it (meta.go)."""
 
 
 def bucket_name(account: str, region: str) -> str:
@@ -27,26 +35,41 @@ def secrets_provider(region: str) -> str:
     return f"awskms://{KEY_ALIAS}?region={region}"
 
 
-def reading(account: str, region: str) -> list[iam.Statement]:
-    """Rights to read every stack's state: a StackReference decrypts the whole checkpoint, even for a plain output."""
+def reading(account: str, region: str, stacks: Iterable[str]) -> list[iam.Statement]:
+    """Rights to read the state of these stacks: a StackReference decrypts the whole checkpoint, even for a plain
+    output."""
     bucket = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}"
     return [
-        iam.allow("s3:ListBucket", "s3:GetBucketLocation", on=bucket),
-        iam.allow("s3:GetObject", on=f"{bucket}/.pulumi/*"),
+        # Of the whole bucket, though of names alone: without it, S3 answers 403 in place of 404, and every command asks
+        # for tags that no stack has: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        iam.allow("s3:ListBucket", on=bucket),
+        iam.allow("s3:GetObject", on=[f"{bucket}/{key}" for key in (LAYOUT, *_checkpoints(stacks))]),
         _with_key(account, region, "kms:Decrypt"),
     ]
 
 
-def writing(account: str, region: str, except_stack: str) -> list[iam.Statement]:
-    """Rights to read all state, and to change it for every stack of the project but one."""
-    folder = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}/.pulumi/*/{PROJECT}"
-    change = ("s3:PutObject", "s3:DeleteObject")
+def writing(account: str, region: str, stacks: Iterable[str]) -> list[iam.Statement]:
+    """Rights to change the state of these stacks, of which there is at least one."""
+    bucket = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}"
+    stacks = tuple(stacks)
+    folders = (
+        f".pulumi/{kind}/{PROJECT}/{stack}/*"
+        for stack in stacks
+        for kind in ("backups", "history", "locks/organization")
+    )
     return [
-        *reading(account, region),
-        iam.allow(*change, on=f"{folder}/*"),
-        iam.deny(*change, on=[f"{folder}/{except_stack}.json*", f"{folder}/{except_stack}/*"]),
+        iam.allow(
+            *("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+            on=[f"{bucket}/{key}" for key in (*_checkpoints(stacks), *folders)],
+        ),
         _with_key(account, region, "kms:Encrypt", "kms:GenerateDataKey"),
     ]
+
+
+def _checkpoints(stacks: Iterable[str]) -> Iterable[str]:
+    """The checkpoint, packed or not, with its copy `.bak`; and the stack's tags."""
+    for stack in stacks:
+        yield from (f".pulumi/stacks/{PROJECT}/{stack}.{ending}" for ending in ("json*", "pulumi-tags"))
 
 
 def _with_key(account: str, region: str, *actions: str) -> iam.Statement:

@@ -22,7 +22,7 @@ class Quota:
 
 
 NEEDED: Final = (
-    Quota(name="vCPUs of on-demand standard instances", service="ec2", code="L-1216C47A", needed=6),
+    Quota(name="vCPUs of on-demand standard instances", service="ec2", code="L-1216C47A", needed=8),
     Quota(name="Elastic IPs", service="ec2", code="L-0263D0A3", needed=2),
     # While all three environments roll out, their pods are there twice.
     Quota(name="vCPUs of Fargate pods", service="fargate", code="L-3032A538", needed=4),

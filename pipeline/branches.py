@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, TypeVar, final
 
 from infra import settings
-from infra.branches import BRANCHES
+from infra.branches import BRANCHES, Agents
 from pipeline.outcomes import Refused, WrongUse
 from pipeline.stack_files import configurations, stack_file
 
@@ -42,6 +42,11 @@ class Stack:
     def zones(self) -> int:
         """Over how many zones its platform reaches, where it owns one."""
         return self._read(settings.zones)
+
+    @property
+    def agents(self) -> Agents:
+        """Which agents its platform has, where it owns one."""
+        return self._read(settings.agents)
 
     @property
     def environment(self) -> settings.EnvironmentSettings:

@@ -15,7 +15,8 @@ from typing import Final, final
 
 from rich.console import Console
 
-from pipeline.branches import stacks
+from infra.branches import BRANCHES, agent_for
+from pipeline.branches import Stack, stacks
 from pipeline.checkout import Build, Checkout
 from pipeline.deadline import Deadline
 from pipeline.deploy import deploy
@@ -26,7 +27,6 @@ from pipeline.pulumi import Pulumi, explain
 from pipeline.verify import Seen, verify
 from rehearsal import cluster, node, places, project
 from rehearsal.cluster import CHECKOUT
-from rehearsal.node.certificates import DEPLOY
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.cache import exclusively, own_cache
 
@@ -164,18 +164,25 @@ def look(progress: Progress) -> list[Live]:
 def _targets(standing: cluster.Standing, checkout: Path) -> Generator[list[Target]]:
     """Every stack, in the order of promotion: an environment with the rights that the pipeline has, what owns the
     platform with all of them. What Pulumi says of each goes to a log."""
-    directory, deploys = project_directory(), {**standing.variables, "AWS_PROFILE": DEPLOY.file}
+    directory = project_directory()
+    declared = stacks(directory)
     with ExitStack() as logs:
         targets: list[Target] = []
-        for name, stack in stacks(directory).items():
+        for name, stack in declared.items():
+            rights = {} if stack.owns_platform else {"AWS_PROFILE": _role(stack, declared[stack.platform])}
             pulumi = Pulumi(
                 project=directory,
-                environment=standing.variables if stack.owns_platform else deploys,
+                environment={**standing.variables, **rights},
                 out=logs.enter_context(_log(name).open("a", encoding="utf-8")),
             )
             build = Build(branch=stack.branch, change=None)
             targets.append(Target(checkout=Checkout(root=checkout), build=build, pulumi=pulumi, stack=name))
         yield targets
+
+
+def _role(environment: Stack, platform: Stack) -> str:
+    """The role that deploys an environment on a platform."""
+    return agent_for(BRANCHES[environment.branch].domain, platform.agents)
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 import json
 import runpy
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Final, cast, final
 
 import pulumi
@@ -26,7 +28,7 @@ from rehearsal.cloud.properties import (
     to_struct,
     without_signatures,
 )
-from tests.stack_files import CHECKOUT, config
+from tests.stack_files import config, project
 
 STACK: Final = "pulumi:pulumi:Stack"
 EKS_CLUSTER: Final = "eks:index:Cluster"
@@ -225,25 +227,28 @@ def program(
     *,
     named: str = "",
     cloud: Cloud | None = None,
+    beside: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Graph:
     """Run the program for a stack, with changed values of its configuration.
 
     `refers_to` is the platform that the stack it refers to exports; None where there is none. `accounts` are the ids of
     the accounts that it may touch; `named` is a name in place of the one whose configuration is taken; `cloud` is an
-    account that holds something already.
+    account that holds something already; `beside` are other stacks' files than the committed ones.
     """
     stacks: dict[str, Properties] = {"organization/smallcase/platform": {"platform": refers_to}} if refers_to else {}
     mocks = CloudMocks(cloud, stacks, named or stack)
     recorder = _Recorder(mocks, refers_to)
     pulumi_mocks.set_mocks(mocks, project="smallcase", stack=named or stack, preview=False, monitor=recorder)
     pulumi_settings.SETTINGS.callbacks = _Callbacks()  # pyright: ignore[reportAttributeAccessIssue]
-    pulumi.runtime.set_all_config({**config(stack, **(changes or {})), "aws:allowedAccountIds": json.dumps(accounts)})
+    settings = {**config(stack, **(changes or {})), "aws:allowedAccountIds": json.dumps(accounts)}
+    pulumi.runtime.set_all_config(settings)
     root = cast("pulumi_stack.Stack", pulumi_settings.get_root_resource())
     root.outputs = {}
     outputs: dict[str, object] = {}
 
     def run() -> pulumi.Output[None]:
-        runpy.run_path(str(CHECKOUT / "__main__.py"))
+        with tempfile.TemporaryDirectory() as directory:
+            runpy.run_path(str(project(Path(directory), {named or stack: settings, **(beside or {})}) / "__main__.py"))
         return pulumi.Output.from_input(root.outputs).apply(outputs.update)
 
     under_mocks = cast("Callable[[Callable[[], object]], Callable[[], None]]", pulumi.runtime.test)  # pyright: ignore[reportUnknownMemberType]

@@ -43,6 +43,15 @@ def own_values(stack: str) -> dict[str, object]:
     )
 
 
+def project(directory: Path, stacks: Mapping[str, Mapping[str, object]]) -> Path:
+    """A directory with the program and stack files: the committed ones, with those of `stacks` in their place."""
+    (directory / "__main__.py").symlink_to(CHECKOUT / "__main__.py")
+    (directory / "Pulumi.yaml").symlink_to(CHECKOUT / "Pulumi.yaml")
+    for stack, values in {**{stack: own_values(stack) for stack in STACKS}, **stacks}.items():
+        (directory / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": dict(values)}))
+    return directory
+
+
 def config(stack: str, **changes: object) -> dict[str, str]:
     """A stack's configuration as text, with `changes` to keys of this project; a change to None takes the key out."""
     defaults = {key: value["default"] for key, value in declared().items()}

@@ -54,7 +54,7 @@ class Environment(pulumi.ComponentResource):
                 root=args.root,
                 base_image=args.settings.base_image,
                 deployed=args.settings.image,
-                repository_url=args.platform.repository_url,
+                repository_url=pulumi.Output.from_input(args.platform.repositories)[args.settings.branch.domain],
                 registry_id=args.platform.registry_id,
             ),
             child,

@@ -14,6 +14,7 @@ from infra import revision
 from infra.environment.context import EPOCH, lay_out
 from infra.image_reference import ImageReference
 from infra.names import physical_name
+from infra.settings import SettingsError
 
 
 @final
@@ -55,9 +56,11 @@ class Image(pulumi.ComponentResource):
         The tag is an index of that one image: it is as new as the promotion, and what an index refers to does not
         expire before it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
         """
+        repository = pulumi.Output.from_input(args.repository_url).apply(
+            lambda url: require_from(url, image, args.environment)
+        )
         if image.environment == args.environment:
-            return pulumi.Output.from_input(str(image))
-        repository = pulumi.Output.from_input(args.repository_url)
+            return repository.apply(lambda _: str(image))
         index = docker_build.Index(
             "promoted",
             tag=repository.apply(lambda url: f"{url}:{promoted_tag(args.environment, image)}"),
@@ -116,6 +119,22 @@ class Image(pulumi.ComponentResource):
             username=token.user_name,
             password=pulumi.Output.secret(token.password),
         )
+
+
+def require_from(repository: str, image: ImageReference, environment: str) -> str:
+    """The repository, if it is the image's too: another one is filled by whoever may push there.
+
+    Raises:
+        SettingsError: the image is of another repository.
+    """
+    if image.repository != repository:
+        raise SettingsError(
+            f"smallcase:image is {str(image)!r}, which is not of {repository!r}. An environment takes images of its "
+            "own trust domain's repository: whoever may push to another would decide what runs here. The same commit "
+            "built here gives the same digest: "
+            f"`pulumi config set smallcase:image build -s {environment}`."
+        )
+    return repository
 
 
 def tag(environment: str, source: revision.Revision, base_image: str | None) -> str:

@@ -1,13 +1,13 @@
 """The platform layer: everything that the environments share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra import account
+from infra import account, tenants
 from infra.contract import PlatformContract
 from infra.names import physical_name
 from infra.platform.alarms import Alarms, AlarmsArgs
@@ -20,8 +20,9 @@ from infra.platform.logging import Logging
 from infra.platform.network import Network, NetworkArgs, available_zones
 from infra.platform.pipeline_rights import PipelineRights
 from infra.platform.pipeline_roles import PipelineRoles, PipelineRolesArgs
-from infra.platform.registry import Registry
+from infra.platform.registry import Registry, RegistryArgs
 from infra.settings import PROJECT, PlatformSettings
+from infra.tenants import Tenant
 
 LONGEST_NAME: Final = 48
 """Of a platform: it starts the names of roles, which take 64 characters."""
@@ -38,6 +39,8 @@ class PlatformArgs:
     region: str
     account_id: str
     settings: PlatformSettings
+    tenants: Sequence[Tenant]
+    """The environments that are declared on it."""
 
 
 @final
@@ -46,6 +49,8 @@ class Platform(pulumi.ComponentResource):
 
     contract: PlatformContract
     jenkins: Jenkins
+    roles: Mapping[str, Mapping[str, object]]
+    """By role that changes environments, its ARN and their stacks."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Platform", name, {}, opts)
@@ -56,6 +61,12 @@ class Platform(pulumi.ComponentResource):
         asking = pulumi.InvokeOptions(parent=self)
         zones = available_zones(settings.zones, asking)
         zone_id = hosted_zone(settings.domain, asking) if settings.domain is not None else ""
+        names = tenants.names(args.tenants, settings.domain) if settings.domain is not None else {}
+        # Jenkins runs on the platform, so it never deploys the stack that owns it.
+        deployed = {
+            agent: [tenant for tenant in tenants.of(args.tenants, *domains) if tenant.stack != stack]
+            for agent, domains in settings.agents.items()
+        }
         network = Network(
             "network",
             NetworkArgs(
@@ -68,7 +79,9 @@ class Platform(pulumi.ComponentResource):
             ),
             child,
         )
-        registry = Registry("registry", platform, child)
+        registry = Registry(
+            "registry", RegistryArgs(name=platform, account_id=args.account_id, tenants=args.tenants), child
+        )
         domain = Domain("domain", settings.domain, zone_id, child) if settings.domain is not None else None
         cluster = Cluster(
             "cluster",
@@ -115,10 +128,20 @@ class Platform(pulumi.ComponentResource):
                 cluster=cluster,
                 registry=registry,
                 domain=domain,
+                names=names,
+                tenants=args.tenants,
+                agents=settings.agents,
+                deployed=deployed,
+                people=(*settings.administrators, *settings.operators),
             ),
             child,
         )
-        PipelineRights("pipeline-rights", inside)
+        namespaces = {agent: [tenant.namespace for tenant in own] for agent, own in deployed.items()}
+        PipelineRights("pipeline-rights", namespaces, inside)
+        self.roles = {
+            agent: {"arn": roles.by_agent[agent].arn, "stacks": [tenant.stack for tenant in own]}
+            for agent, own in deployed.items()
+        }
         self.jenkins = Jenkins(
             "jenkins",
             JenkinsArgs(
@@ -128,6 +151,7 @@ class Platform(pulumi.ComponentResource):
                 network=network,
                 cluster=cluster,
                 roles=roles,
+                agents=settings.agents,
                 image=settings.host_image,
                 repository=settings.github_repository,
                 github_app=settings.github_app,
@@ -143,7 +167,7 @@ class Platform(pulumi.ComponentResource):
         self.contract = PlatformContract(
             kubeconfig=cluster.kubeconfig,
             cluster_name=cluster.name,
-            repository_url=registry.repository_url,
+            repositories=registry.repository_urls,
             registry_id=registry.registry_id,
             ingress_class=INGRESS_CLASS,
             ingress_annotations=load_balancer_annotations(domain.certificate_arn if domain is not None else None),
@@ -151,7 +175,7 @@ class Platform(pulumi.ComponentResource):
             zone_id=domain.zone_id if domain is not None else "",
             ready=(ingress_controller, logging),
         )
-        self.register_outputs({"cluster_name": cluster.name, "repository_url": registry.repository_url})
+        self.register_outputs({"cluster_name": cluster.name})
 
 
 def load_balancer_annotations(certificate_arn: pulumi.Input[str] | None) -> Mapping[str, pulumi.Input[str]]:

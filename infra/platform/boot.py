@@ -78,7 +78,9 @@ class Controller:
     """`owner/name` on GitHub."""
     github_app: str
     agents: Mapping[str, str]
-    """Private addresses by label."""
+    """Private addresses by host."""
+    labels: Mapping[str, str]
+    """By label that a Jenkinsfile can ask for, the host that serves it."""
 
     def user_data(self) -> str:
         """Base64 for EC2.
@@ -98,7 +100,8 @@ class Controller:
             "JENKINS_VERSION": versions.JENKINS,
             "PLUGIN_MANAGER_VERSION": versions.JENKINS_PLUGIN_MANAGER,
             "PLUGIN_MANAGER_SHA256": versions.JENKINS_PLUGIN_MANAGER_SHA256,
-            **{f"AGENT_{label.upper()}_HOST": address for label, address in self.agents.items()},
+            "AGENTS": " ".join(self.agents),
+            **{f"AGENT_{label.upper()}_HOST": self.agents[host] for label, host in self.labels.items()},
         }
         return _packed(
             {

@@ -1,4 +1,4 @@
-"""The Jenkins hosts: a controller that builds nothing, and two agents: one may deploy, the other may only look."""
+"""The Jenkins hosts: a controller that builds nothing, and an agent for each trust domain, or for what shares one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import iam
-from infra.branches import DEPLOY, PREVIEW
+from infra.branches import DEPLOY, OPEN, PREVIEW, Agents
 from infra.host_names import jenkins_host
 from infra.names import physical_name
 from infra.platform.boot import Agent, Controller
@@ -25,7 +25,6 @@ from infra.platform.volume import Volume
 from infra.settings import PROJECT
 
 CONTROLLER: Final = "controller"
-AGENTS: Final = (PREVIEW, DEPLOY)
 PORT: Final = 8080
 INSTANCE_TYPE: Final = "t3.medium"
 """x86, as the images are; 4 GB of memory."""
@@ -33,12 +32,12 @@ SECRETS: Final = f"{PROJECT}/jenkins/"
 """What the names of Jenkins's secrets in AWS Secrets Manager start with. People put them there, never Pulumi."""
 PENDING: Final = "pending"
 """Value of a parameter that no host has written yet."""
-PUBLIC_KEYS: Final = {
-    CONTROLLER: f"{CONTROLLER}/key",
-    PREVIEW: f"{PREVIEW}/host-key",
-    DEPLOY: f"{DEPLOY}/host-key",
+PURPOSES: Final = {
+    PREVIEW: "Agent that tests and previews",
+    OPEN: "Agent that deploys what nobody has reviewed",
+    DEPLOY: "Agent that deploys",
 }
-"""The SSM parameter that each host writes and the others read; private keys stay where they are made."""
+"""What each agent is for, as its security group says it."""
 
 
 @final
@@ -52,8 +51,9 @@ class JenkinsArgs:
     network: Network
     cluster: Cluster
     roles: PipelineRoles
+    agents: Agents
     image: str
-    """AMI id of all three hosts."""
+    """AMI id of all hosts."""
     repository: str
     """`owner/name` on GitHub."""
     github_app: str
@@ -65,7 +65,7 @@ class JenkinsArgs:
 
 @final
 class Jenkins(pulumi.ComponentResource):
-    """Three machines that can be replaced, and one volume that cannot."""
+    """Machines that can be replaced, and one volume that cannot."""
 
     access: pulumi.Output[str]
     """How a person gets there: a URL, or the command that opens a tunnel."""
@@ -74,10 +74,11 @@ class Jenkins(pulumi.ComponentResource):
     def __init__(self, name: str, args: JenkinsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Jenkins", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
+        agents = args.roles.by_agent
         firewalls = self._firewalls(args)
-        args.cluster.grant_api("agents-preview", firewalls[PREVIEW].id, "The preview agent of Jenkins")
-        args.cluster.grant_api("agents-deploy", firewalls[DEPLOY].id, "The deploy agent of Jenkins")
-        roles = {CONTROLLER: self._controller_role(args), PREVIEW: args.roles.preview, DEPLOY: args.roles.deploy}
+        for agent in agents:
+            args.cluster.grant_api(f"agents-{agent}", firewalls[agent].id, f"The {agent} agent of Jenkins")
+        roles = {CONTROLLER: self._controller_role(args), **agents}
         self._exchange_keys(args, roles)
         home = Volume("jenkins-home", f"{args.name}-jenkins-home", args.network.first_zone, self._child)
         addresses = {
@@ -129,20 +130,17 @@ class Jenkins(pulumi.ComponentResource):
         self.register_outputs({"access": self.access})
 
     def _firewalls(self, args: JenkinsArgs) -> dict[str, Firewall]:
-        controller, preview, deploy = (
-            Firewall(label, f"{args.name}-{label}", description, args.network.vpc_id, self._child)
-            for label, description in (
-                (CONTROLLER, "Jenkins itself"),
-                (PREVIEW, "Agent that tests and previews"),
-                (DEPLOY, "Agent that deploys"),
-            )
-        )
+        def firewall(label: str, description: str) -> Firewall:
+            return Firewall(label, f"{args.name}-{label}", description, args.network.vpc_id, self._child)
+
+        controller = firewall(CONTROLLER, "Jenkins itself")
         controller.reach_out(443, "GitHub, plugins, Session Manager")
-        for agent in (preview, deploy):
+        agents = {label: firewall(label, PURPOSES[label]) for label in args.roles.by_agent}
+        for agent in agents.values():
             agent.admit(controller, 22, "Jenkins starts its agents by SSH")
             agent.reach_out(443, "GitHub, registries, AWS")
             agent.reach_out(80, "The live pages")
-        return {CONTROLLER: controller, PREVIEW: preview, DEPLOY: deploy}
+        return {CONTROLLER: controller, **agents}
 
     def _controller_role(self, args: JenkinsArgs) -> aws.iam.Role:
         role = aws.iam.Role(
@@ -163,10 +161,10 @@ class Jenkins(pulumi.ComponentResource):
 
     def _exchange_keys(self, args: JenkinsArgs, roles: Mapping[str, aws.iam.Role]) -> None:
         """Hosts tell each other their public keys, each in a parameter that it alone can write."""
-        for label, parameter in PUBLIC_KEYS.items():
+        for label, role in roles.items():
             aws.ssm.Parameter(
                 label,
-                name=f"{parameters(args.name)}/{parameter}",
+                name=f"{parameters(args.name)}/{public_key(label)}",
                 description=f"Public SSH key, written by the host {label}",
                 type="String",
                 value=PENDING,
@@ -175,7 +173,7 @@ class Jenkins(pulumi.ComponentResource):
             aws.iam.RolePolicy(
                 f"{label}-keys",
                 name="keys",
-                role=roles[label].name,
+                role=role.name,
                 policy=iam.rendered(*key_rights(args.account_id, args.region, args.name, label)),
                 opts=self._child,
             )
@@ -186,14 +184,16 @@ def parameters(name: str) -> str:
     return f"/{name}/jenkins"
 
 
+def public_key(label: str) -> str:
+    """The SSM parameter that a host writes and the others read; private keys stay where they are made."""
+    return f"{label}/key" if label == CONTROLLER else f"{label}/host-key"
+
+
 def secrets_rights(account: str, region: str) -> list[iam.Statement]:
     """What Jenkins needs to fill in the secrets of its own configuration, and to offer them as credentials."""
+    own = iam.arn("secretsmanager", region, account, f"secret:{SECRETS}*")
     return [
-        iam.allow(
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:GetSecretValue",
-            on=iam.arn("secretsmanager", region, account, f"secret:{SECRETS}*"),
-        ),
+        *iam.within(account, iam.allow("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", on=own)),
         # Names and tags only; no resource can be named for it.
         iam.allow("secretsmanager:ListSecrets", on="*"),
     ]
@@ -201,11 +201,12 @@ def secrets_rights(account: str, region: str) -> list[iam.Statement]:
 
 def key_rights(account: str, region: str, name: str, label: str) -> list[iam.Statement]:
     """Read everybody's public key, write one's own."""
-    path = parameters(name)
-    return [
-        iam.allow("ssm:GetParameter", on=iam.arn("ssm", region, account, f"parameter{path}/*")),
-        iam.allow("ssm:PutParameter", on=iam.arn("ssm", region, account, f"parameter{path}/{PUBLIC_KEYS[label]}")),
-    ]
+    path = iam.arn("ssm", region, account, f"parameter{parameters(name)}")
+    return iam.within(
+        account,
+        iam.allow("ssm:GetParameter", on=f"{path}/*"),
+        iam.allow("ssm:PutParameter", on=f"{path}/{public_key(label)}"),
+    )
 
 
 def tunnel(region: str, instance: str) -> str:
@@ -220,8 +221,9 @@ def _boots(
     args: JenkinsArgs, url: str, home: Volume, addresses: Mapping[str, HostAddress]
 ) -> dict[str, pulumi.Output[str]]:
     """User data of each host."""
+    agents = tuple(args.roles.by_agent)
 
-    def controller(volume: str, *agents: str) -> str:
+    def controller(volume: str, *hosts: str) -> str:
         return Controller(
             region=args.region,
             account=args.account_id,
@@ -230,7 +232,8 @@ def _boots(
             url=url,
             repository=args.repository,
             github_app=args.github_app,
-            agents=dict(zip(AGENTS, agents, strict=True)),
+            agents=dict(zip(agents, hosts, strict=True)),
+            labels={PREVIEW: PREVIEW, **{label: agent for agent, served in args.agents.items() for label in served}},
         ).user_data()
 
     def agent(label: str, controller_address: str) -> str:
@@ -241,9 +244,9 @@ def _boots(
             controller_address=controller_address,
         ).user_data()
 
-    known = pulumi.Output.all(home.id, *(addresses[label].private_ip for label in AGENTS))
-    return {
-        CONTROLLER: known.apply(lambda values: controller(*values)),
-        PREVIEW: addresses[CONTROLLER].private_ip.apply(lambda address: agent(PREVIEW, address)),
-        DEPLOY: addresses[CONTROLLER].private_ip.apply(lambda address: agent(DEPLOY, address)),
+    known = pulumi.Output.all(home.id, *(addresses[label].private_ip for label in agents))
+    booted = {
+        label: addresses[CONTROLLER].private_ip.apply(lambda address, label=label: agent(label, address))
+        for label in agents
     }
+    return {CONTROLLER: known.apply(lambda values: controller(*values)), **booted}

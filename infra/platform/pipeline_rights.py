@@ -1,20 +1,19 @@
 """What the pipeline's roles may do in the cluster, by Kubernetes's own means, which are the same in every cluster.
 
-RBAC cannot limit rights to namespaces that do not exist yet, so it grants them everywhere and an admission policy keeps
-every change inside the environments. Secrets are nobody's.
+RBAC cannot limit rights to namespaces that do not exist yet, so it grants them everywhere and an admission policy for
+each role keeps every change inside its own environments. Secrets are nobody's.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra import fargate
 from infra.branches import DEPLOY, PREVIEW, group
 from infra.labels import MANAGED
 
-PREFIX: Final = fargate.ENVIRONMENT_PREFIX
 READ: Final = ("get", "list", "watch")
 WRITE: Final = ("create", "update", "patch", "delete")
 
@@ -28,17 +27,16 @@ DEPLOYED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """What an environment consists of: API group, resources."""
 
 WATCHED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("", ("endpoints", "events", "persistentvolumeclaims", "pods", "pods/log")),
+    ("", ("endpoints", "events", "persistentvolumeclaims", "pods")),
     ("apps", ("replicasets",)),
     ("discovery.k8s.io", ("endpointslices",)),
     ("events.k8s.io", ("events",)),
 )
 """What Pulumi's provider looks at while it waits for the above."""
 
-WITHIN_ENVIRONMENTS: Final = (
-    "request.resource.group == 'authorization.k8s.io' || "
-    f"(request.kind.kind == 'Namespace' ? request.name : request.namespace).startsWith('{PREFIX}')"
-)
+LOGS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("", ("pods/log",)),)
+"""What a failed deployment is explained with. RBAC would give those of every environment: for reviewed code alone."""
+
 RESTRICTED: Final = (
     "request.kind.kind != 'Namespace' || request.operation == 'DELETE' || "
     "(has(object.metadata.labels) && 'pod-security.kubernetes.io/enforce' in object.metadata.labels && "
@@ -48,15 +46,20 @@ RESTRICTED: Final = (
 
 @final
 class PipelineRights(pulumi.ComponentResource):
-    """Cluster roles for the groups of the pipeline, and the fence around them."""
+    """Cluster roles for the groups of the pipeline, and a fence around each that changes something."""
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, namespaces: Mapping[str, Sequence[str]], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`namespaces` are those that each agent deploys to."""
         super().__init__("smallcase:platform:PipelineRights", name, {}, opts)
         read = [*rules(DEPLOYED, READ), *rules(WATCHED, READ)]
         self._grant(PREVIEW, read)
-        fence = self._fence()
-        # The right to change comes after the fence, and goes before it.
-        self._grant(DEPLOY, [*read, *rules(DEPLOYED, WRITE)], after=[fence])
+        for agent, own in namespaces.items():
+            fence = self._fence(agent, own)
+            logs = rules(LOGS, READ[:1]) if agent == DEPLOY else []
+            # The right to change comes after the fence, and goes before it.
+            self._grant(agent, [*read, *logs, *rules(DEPLOYED, WRITE)], after=[fence])
         self.register_outputs({})
 
     def _grant(
@@ -79,11 +82,12 @@ class PipelineRights(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[cluster_role, *after]),
         )
 
-    def _fence(self) -> pulumi.Resource:
+    def _fence(self, agent: str, namespaces: Sequence[str]) -> pulumi.Resource:
         """https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"""
-        name = f"{group(DEPLOY)}-within-environments".replace(":", "-")
+        resource = "within-environments" if agent == DEPLOY else f"{agent}-within-environments"
+        name = f"{group(agent)}-within-environments".replace(":", "-")
         policy = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
-            "within-environments",
+            resource,
             metadata={"name": name, "labels": MANAGED},
             spec={
                 "failure_policy": "Fail",
@@ -98,12 +102,12 @@ class PipelineRights(pulumi.ComponentResource):
                     ]
                 },
                 "match_conditions": [
-                    {"name": "by-the-pipeline", "expression": f"'{group(DEPLOY)}' in request.userInfo.groups"}
+                    {"name": "by-the-pipeline", "expression": f"'{group(agent)}' in request.userInfo.groups"}
                 ],
                 "validations": [
                     {
-                        "expression": WITHIN_ENVIRONMENTS,
-                        "message": f"the pipeline changes only what is in namespaces {PREFIX}*",
+                        "expression": within(namespaces),
+                        "message": outside(agent, namespaces),
                         "reason": "Forbidden",
                     },
                     {
@@ -116,11 +120,29 @@ class PipelineRights(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         return kubernetes.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-            "within-environments",
+            resource,
             metadata={"name": name, "labels": MANAGED},
             spec={"policy_name": name, "validation_actions": ["Deny"]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
+
+
+def within(namespaces: Sequence[str]) -> str:
+    """Whether a request is about one of these namespaces or something in it, as an expression of CEL. Names, and no
+    pattern: what two environments have in common would be the one's and the other's."""
+    return (
+        "request.resource.group == 'authorization.k8s.io' || "
+        f"(request.kind.kind == 'Namespace' ? request.name : request.namespace) in {json.dumps(sorted(namespaces))}"
+    )
+
+
+def outside(agent: str, namespaces: Sequence[str]) -> str:
+    """What is said of any other request."""
+    known = ", ".join(sorted(namespaces)) or "no namespace"
+    return (
+        f"the agent {agent!r} changes {known} and nothing else; a new environment is known after the next `pulumi up` "
+        "of the platform"
+    )
 
 
 def rules(

@@ -1,9 +1,10 @@
-"""The two roles of the pipeline: `deploy` brings environments up, `preview` only looks.
+"""The roles of the pipeline, one for each trust domain: what its agent may do in AWS.
 
-Code of a pull request, its program included, runs under `preview` alone. Neither role can take the other, or any.
+Which environments a role changes follows from the stack files. No role can take another, or any; the two that change
+something can also be taken by people, who then have the rights of an agent and not their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,11 +12,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import iam, state
-from infra.branches import DEPLOY, PREVIEW, group
+from infra.branches import PREVIEW, Agents, group
 from infra.names import physical_name
 from infra.platform.cluster import Cluster
 from infra.platform.domain import Domain
 from infra.platform.registry import Registry
+from infra.tenants import Tenant
 
 
 @final
@@ -30,68 +32,97 @@ class PipelineRolesArgs:
     cluster: Cluster
     registry: Registry
     domain: Domain | None
+    tenants: Sequence[Tenant]
+    """The environments on the platform."""
+    names: Mapping[str, str]
+    """By stack, the names below the domain that lead to them."""
+    agents: Agents
+    deployed: Mapping[str, Sequence[Tenant]]
+    """These environments, by agent."""
+    people: Sequence[str]
+    """ARNs of roles and users who may take the roles that change environments."""
 
 
 @final
 class PipelineRoles(pulumi.ComponentResource):
     """IAM roles, what they may do in AWS, and the way into the cluster."""
 
-    deploy: aws.iam.Role
-    preview: aws.iam.Role
+    by_agent: dict[str, aws.iam.Role]
 
     def __init__(self, name: str, args: PipelineRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:PipelineRoles", name, {}, opts)
-        zone = args.domain.zone_id if args.domain is not None else None
-        self.deploy = self._role(DEPLOY, args, deploy_rights(args.account_id, args.region, args.name, args.stack, zone))
-        self.preview = self._role(PREVIEW, args, preview_rights(args.account_id, args.region, args.name, zone))
-        args.registry.grant_push(DEPLOY, self.deploy)
-        args.registry.grant_pull(PREVIEW, self.preview)
-        self.register_outputs({"deploy": self.deploy.arn, "preview": self.preview.arn})
+        preview = self._role(PREVIEW, args, reading_rights(args, *(tenant.stack for tenant in args.tenants)), people=())
+        args.registry.grant_pull(PREVIEW, preview)
+        self.by_agent = {PREVIEW: preview}
+        for agent, domains in args.agents.items():
+            own = args.deployed[agent]
+            rights = [*reading_rights(args), *changing_rights(args, own)]
+            self.by_agent[agent] = self._role(agent, args, rights, people=args.people)
+            args.registry.grant_push(agent, self.by_agent[agent], domains)
+        self.register_outputs({agent: role.arn for agent, role in self.by_agent.items()})
 
-    def _role(self, role: str, args: PipelineRolesArgs, rights: Sequence[iam.Statement]) -> aws.iam.Role:
+    def _role(
+        self, agent: str, args: PipelineRolesArgs, rights: Sequence[iam.Statement], people: Sequence[str]
+    ) -> aws.iam.Role:
         resource = aws.iam.Role(
-            role,
-            name=physical_name(args.name, role, limit=64),
-            description=f"What the {role} agent of {args.name} may do",
-            assume_role_policy=iam.trust("ec2.amazonaws.com"),
+            agent,
+            name=physical_name(args.name, agent, limit=64),
+            description=f"What the {agent} agent of {args.name} may do",
+            assume_role_policy=iam.trust("ec2.amazonaws.com", people=people),
             opts=pulumi.ResourceOptions(parent=self),
         )
         aws.iam.RolePolicy(
-            role,
+            agent,
             name="pipeline",
             role=resource.name,
             policy=iam.rendered(*rights),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        args.cluster.grant_groups(role, resource.arn, [group(role)])
+        args.cluster.grant_groups(agent, resource.arn, [group(agent)])
         return resource
 
 
-def deploy_rights(account: str, region: str, cluster: str, stack: str, zone: str | None) -> list[iam.Statement]:
-    """Everything an environment's `up` needs besides pushing its image; nothing of the platform and its `stack`."""
-    names = [
-        iam.allow("route53:ChangeResourceRecordSets", on=_zone(zone)),
-        iam.allow("route53:GetChange", on=f"arn:{iam.PARTITION}:route53:::change/*"),
-    ]
+def reading_rights(args: PipelineRolesArgs, *stacks: str) -> list[iam.Statement]:
+    """What a preview of these stacks needs of the platform and of their state: it changes nothing."""
+    zone = _zone(args.domain)
+    return iam.within(
+        args.account_id,
+        iam.allow("eks:DescribeCluster", on=iam.arn("eks", args.region, args.account_id, f"cluster/{args.name}")),
+        *state.reading(args.account_id, args.region, dict.fromkeys((args.stack, *stacks))),
+        *([iam.allow("route53:GetHostedZone", "route53:ListResourceRecordSets", on=zone)] if zone else []),
+    )
+
+
+def changing_rights(args: PipelineRolesArgs, own: Sequence[Tenant]) -> list[iam.Statement]:
+    """What an `up` of these environments needs besides: nothing of the platform, and nothing where there is none."""
+    stacks = [tenant.stack for tenant in own]
+    hosts = sorted(args.names[stack] for stack in stacks if stack in args.names)
+    # A change is known by a number that says nothing of whose it is.
+    follow = iam.allow("route53:GetChange", on=f"arn:{iam.PARTITION}:route53:::change/*")
     return [
-        iam.allow("eks:DescribeCluster", on=iam.arn("eks", region, account, f"cluster/{cluster}")),
-        *state.writing(account, region, except_stack=stack),
-        *([*_reading_names(zone), *names] if zone else []),
+        *iam.within(
+            args.account_id,
+            *(state.writing(args.account_id, args.region, stacks) if stacks else []),
+            *([_naming(_zone(args.domain), hosts)] if hosts else []),
+        ),
+        *([follow] if hosts else []),
     ]
 
 
-def preview_rights(account: str, region: str, cluster: str, zone: str | None) -> list[iam.Statement]:
-    """Everything an environment's `preview` needs besides reading the registry: it changes nothing."""
-    return [
-        iam.allow("eks:DescribeCluster", on=iam.arn("eks", region, account, f"cluster/{cluster}")),
-        *state.reading(account, region),
-        *(_reading_names(zone) if zone else []),
-    ]
+def _naming(zone: str, hosts: Sequence[str]) -> iam.Statement:
+    """https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-rrset-conditions.html"""
+    change = "route53:ChangeResourceRecordSets"
+    names, types = f"{change}NormalizedRecordNames", f"{change}RecordTypes"
+    return iam.allow(
+        change,
+        on=zone,
+        when={
+            "ForAllValues:StringEquals": {names: hosts, types: ["A"]},
+            # All values of none would be in the list.
+            "Null": {names: "false", types: "false"},
+        },
+    )
 
 
-def _reading_names(zone: str | None) -> list[iam.Statement]:
-    return [iam.allow("route53:GetHostedZone", "route53:ListResourceRecordSets", on=_zone(zone))]
-
-
-def _zone(zone: str | None) -> str:
-    return f"arn:{iam.PARTITION}:route53:::hostedzone/{zone}"
+def _zone(domain: Domain | None) -> str:
+    return f"arn:{iam.PARTITION}:route53:::hostedzone/{domain.zone_id}" if domain is not None else ""

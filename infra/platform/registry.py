@@ -1,18 +1,26 @@
-"""The ECR repository that the environments push to and pull from."""
+"""The ECR repositories that the environments push to and pull from, one for each trust domain that builds.
+
+ECR has no condition on tags, and the same commit gives the same digest: in one repository, whoever may push for one
+environment could put an image in the place of another's.
+"""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import iam
+from infra.branches import DEPLOY, OPEN
+from infra.tenants import Tenant, of
 
 MOVING_TAGS: Final = ("cache-*", "pr-*", "blue", "green", "develop")
 """Tags that may be pushed again; every other tag stays what it is."""
 
-KEPT: Final = {"blue-": 20, "green-": 20, "develop-": 30}
-"""How many images of each environment are kept, newest first. ECR cannot know which one is deployed."""
+KEPT: Final = {OPEN: 30, DEPLOY: 20}
+"""How many images of an environment are kept, newest first. ECR cannot know which one is deployed."""
 
 PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH: Final = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
@@ -20,17 +28,39 @@ PUSH: Final = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutIma
 
 
 @final
-class Registry(pulumi.ComponentResource):
-    """One repository for the one application; what has a tag keeps it."""
+@dataclass(frozen=True, kw_only=True)
+class RegistryArgs:
+    """Repositories for one platform."""
 
-    repository_url: pulumi.Output[str]
+    name: str
+    account_id: str
+    tenants: Sequence[Tenant]
+    """The environments whose images they hold."""
+
+
+@final
+class Registry(pulumi.ComponentResource):
+    """A repository of the one application for each trust domain; what has a tag keeps it."""
+
+    repository_urls: Mapping[str, pulumi.Output[str]]
+    """By trust domain."""
     registry_id: pulumi.Output[str]
 
-    def __init__(self, name: str, repository: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Registry", name, {}, opts)
+        self._account_id = args.account_id
+        resources = {domain: self._repository(domain, args) for domain in KEPT}
+        self._arns = {domain: resource.arn for domain, resource in resources.items()}
+        self.repository_urls = {domain: resource.repository_url for domain, resource in resources.items()}
+        self.registry_id = resources[DEPLOY].registry_id
+        self.register_outputs({"repository_urls": self.repository_urls, "registry_id": self.registry_id})
+
+    def _repository(self, domain: str, args: RegistryArgs) -> aws.ecr.Repository:
+        # The reviewed domain's is the first that there was, and images cannot be moved.
+        prefix, suffix = ("", "") if domain == DEPLOY else (f"{domain}-", f"-{domain}")
         resource = aws.ecr.Repository(
-            "repository",
-            name=repository,
+            f"{prefix}repository",
+            name=f"{args.name}{suffix}",
             image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
             image_tag_mutability_exclusion_filters=[
                 {"filter": pattern, "filter_type": "WILDCARD"} for pattern in MOVING_TAGS
@@ -41,31 +71,29 @@ class Registry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         aws.ecr.LifecyclePolicy(
-            "lifecycle",
+            f"{prefix}lifecycle",
             repository=resource.name,
-            policy=json.dumps(lifecycle_policy()),
+            policy=json.dumps(lifecycle_policy([tenant.stack for tenant in of(args.tenants, domain)], KEPT[domain])),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self._arn = resource.arn
-        self.repository_url = resource.repository_url
-        self.registry_id = resource.registry_id
-        self.register_outputs({"repository_url": self.repository_url, "registry_id": self.registry_id})
+        return resource
 
     def grant_pull(self, name: str, role: aws.iam.Role) -> None:
-        """Let a role look at and pull the images."""
-        self._grant(f"{name}-pull", role, PULL)
+        """Let a role look at and pull the images of every trust domain."""
+        self._grant(f"{name}-pull", role, PULL, self._arns)
 
-    def grant_push(self, name: str, role: aws.iam.Role) -> None:
-        """Let a role pull and push images; it can delete none."""
-        self._grant(f"{name}-push", role, (*PULL, *PUSH))
+    def grant_push(self, name: str, role: aws.iam.Role, domains: Iterable[str]) -> None:
+        """Let a role pull and push the images of trust domains; it can delete none."""
+        self._grant(f"{name}-push", role, (*PULL, *PUSH), domains)
 
-    def _grant(self, name: str, role: aws.iam.Role, actions: tuple[str, ...]) -> None:
+    def _grant(self, name: str, role: aws.iam.Role, actions: tuple[str, ...], domains: Iterable[str]) -> None:
+        repositories = [self._arns[domain] for domain in domains]
         aws.iam.RolePolicy(
             name,
             name=name,
             role=role.name,
             policy=iam.rendered(
-                iam.allow(*actions, on=self._arn),
+                *iam.within(self._account_id, iam.allow(*actions, on=repositories)),
                 # A password is for the whole registry: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
                 iam.allow("ecr:GetAuthorizationToken", on="*"),
             ),
@@ -73,7 +101,7 @@ class Registry(pulumi.ComponentResource):
         )
 
 
-def lifecycle_policy() -> dict[str, object]:
+def lifecycle_policy(environments: Sequence[str], kept: int) -> dict[str, object]:
     """Which images expire. https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"""
 
     def tagged(prefix: str, **count: object) -> dict[str, object]:
@@ -83,8 +111,8 @@ def lifecycle_policy() -> dict[str, object]:
     day = {**week, "countNumber": 1}
     selections: list[tuple[str, dict[str, object]]] = [
         *(
-            (f"keep {count} images {prefix}*", tagged(prefix, countType="imageCountMoreThan", countNumber=count))
-            for prefix, count in KEPT.items()
+            (f"keep {kept} images {stack}-*", tagged(f"{stack}-", countType="imageCountMoreThan", countNumber=kept))
+            for stack in environments
         ),
         ("pull requests go after a week", tagged("pr-", **week)),
         ("what lost its tag goes after a day", {"tagStatus": "untagged", **day}),

@@ -5,9 +5,13 @@ set -euo pipefail
 . /opt/smallcase/lib.sh
 
 KNOWN_HOSTS=/var/lib/jenkins/.ssh/known_hosts
-preview=$(public_key preview/host-key)
-deploy=$(public_key deploy/host-key)
-if printf '%s\n' "$AGENT_PREVIEW_HOST $preview" "$AGENT_DEPLOY_HOST $deploy" | changed "$KNOWN_HOSTS" 0644; then
+known=()
+for agent in $AGENTS; do
+    address=AGENT_${agent^^}_HOST
+    key=$(public_key "$agent/host-key")
+    known+=("${!address} $key")
+done
+if printf '%s\n' "${known[@]}" | changed "$KNOWN_HOSTS" 0644; then
     chown jenkins:jenkins "$KNOWN_HOSTS"
     say "the agents' host keys have changed"
 fi

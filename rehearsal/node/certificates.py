@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from infra import branches
 from rehearsal import places
 from rehearsal.node.files import NodeFiles
 
@@ -59,8 +60,10 @@ CONTROLLER_MANAGER: Final = Identity(file="controller-manager", name="system:kub
 SCHEDULER: Final = Identity(file="scheduler", name="system:kube-scheduler")
 KUBE_PROXY: Final = Identity(file="kube-proxy", name="system:kube-proxy")
 ADMINISTRATOR: Final = Identity(file="administrator", name="smallcase:administrator", group="system:masters")
-DEPLOY: Final = Identity(file="deploy", name="smallcase:deploy", group="smallcase:deploy")
-PREVIEW: Final = Identity(file="preview", name="smallcase:preview", group="smallcase:preview")
+PREVIEW, OPEN, DEPLOY = (
+    Identity(file=domain, name=branches.group(domain), group=branches.group(domain))
+    for domain in (branches.PREVIEW, branches.OPEN, branches.DEPLOY)
+)
 LOAD_BALANCER_CONTROLLER: Final = Identity(
     file="load-balancer-controller", name="smallcase:load-balancer-controller", group="system:masters"
 )
@@ -76,11 +79,12 @@ IDENTITIES: Final = (
     SCHEDULER,
     KUBE_PROXY,
     ADMINISTRATOR,
-    DEPLOY,
     PREVIEW,
+    OPEN,
+    DEPLOY,
     LOAD_BALANCER_CONTROLLER,
 )
-ROLES: Final = (ADMINISTRATOR, DEPLOY, PREVIEW, LOAD_BALANCER_CONTROLLER)
+ROLES: Final = (ADMINISTRATOR, PREVIEW, OPEN, DEPLOY, LOAD_BALANCER_CONTROLLER)
 """Who `aws eks get-token` may speak for."""
 KUBECONFIGS: Final = (KUBELET, CONTROLLER_MANAGER, SCHEDULER, KUBE_PROXY, LOAD_BALANCER_CONTROLLER)
 """Who gets a kubeconfig among the configuration; the administrator's stands in the state directory."""

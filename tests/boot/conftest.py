@@ -25,13 +25,14 @@ CONTROLLER: Final = Controller(
     url="https://jenkins.example.org",
     repository="example/smallcase",
     github_app="123456",
-    agents={"preview": "10.42.0.10", "deploy": "10.42.0.11"},
+    agents={"preview": "10.42.0.10", "open": "10.42.0.11", "deploy": "10.42.0.12"},
+    labels={"preview": "preview", "open": "open", "deploy": "deploy"},
 )
 AGENTS: Final = {
     label: Agent(label=label, region="us-east-1", parameters=PARAMETERS, controller_address="10.42.192.10")
     for label in CONTROLLER.agents
 }
-PUBLIC: Final = ("controller/key", "preview/host-key", "deploy/host-key")
+PUBLIC: Final = ("controller/key", "preview/host-key", "open/host-key", "deploy/host-key")
 
 _MANAGER: Final = versions.JENKINS_PLUGIN_MANAGER
 MANAGER: Final = b"the plugin manager"
@@ -128,7 +129,7 @@ def volume(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def start(tmp_path: Path, _layers: dict[str, tuple[Path, ...]], reached: Internet) -> Start:
-    """Make a new machine that has read the user data of `controller`, `preview` or `deploy`."""
+    """Make a new machine that has read the user data of `controller`, `preview`, `open` or `deploy`."""
     numbers = itertools.count()
 
     def start(label: str, volume: Disk | None = None) -> Machine:

@@ -25,7 +25,7 @@ def aws(directory: Path, *arguments: str, **environment: str) -> subprocess.Comp
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "credentials").mkdir()
-    for role in ("administrator", "deploy"):
+    for role in ("administrator", "open", "deploy"):
         (tmp_path / "credentials" / f"{role}.json").write_text(
             json.dumps({"kind": "ExecCredential", "role": role}), encoding="utf-8"
         )
@@ -34,7 +34,8 @@ def directory(tmp_path: Path) -> Path:
 
 def test_the_credential_is_that_of_the_administrator_unless_a_profile_says_otherwise(directory: Path) -> None:
     assert json.loads(aws(directory, *GET_TOKEN).stdout)["role"] == "administrator"
-    assert json.loads(aws(directory, *GET_TOKEN, AWS_PROFILE="deploy").stdout)["role"] == "deploy"
+    for role in ("open", "deploy"):
+        assert json.loads(aws(directory, *GET_TOKEN, AWS_PROFILE=role).stdout)["role"] == role
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.graph import Graph, Node, environment, whole
 BINDING: Final = "kubernetes:elbv2.k8s.aws/v1beta1:TargetGroupBinding"
 GATE: Final = "elbv2.k8s.aws/pod-readiness-gate-inject"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
+REPOSITORY: Final = "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform"
 LISTENERS: Final = ("aws:lb/listener:Listener", "aws:lb/listenerRule:ListenerRule")
 
 
@@ -62,7 +63,10 @@ def test_the_service_behind_a_load_balancer_is_the_same_for_every_image_size_and
     graphs = [
         *(environment(stack) for stack in ("blue", "green", "develop")),
         environment("green", colour="#123456", replicas=3, size="0.5vCPU-1GB", host="shop.example.net"),
-        environment("green", image=f"registry.test/smallcase:green-0123456789ab@sha256:{'0' * 64}"),
+        environment(
+            "green",
+            image=f"{REPOSITORY}:green-0123456789ab@sha256:{'0' * 64}",
+        ),
         whole(),
     ]
     assert {name for graph in graphs for node in graph.of(INGRESS) for name in backends(node)} == {"smallcase"}

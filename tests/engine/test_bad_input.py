@@ -43,6 +43,12 @@ def message_of(outcome: Outcome) -> str:
         ("green", "smallcase:image", "smallcase:latest", ["'smallcase:latest'", "sha256:<64 hex digits>"]),
         (
             "green",
+            "smallcase:image",
+            f"registry.example.org/smallcase-platform:green-0123456789ab@sha256:{'0' * 64}",
+            ["own trust domain's", "registry.example.org", "`pulumi config set smallcase:image build -s green`"],
+        ),
+        (
+            "green",
             "smallcase:platform",
             "elsewhere",
             ["unknown stack", "`pulumi up -s elsewhere`", "`pulumi config set smallcase:platform self -s green`"],
@@ -54,6 +60,7 @@ def message_of(outcome: Outcome) -> str:
             ["not allowed: 123456789012", "aws:allowedAccountIds allows 999999999999 only", "AWS_PROFILE"],
         ),
         ("platform", "smallcase:network", "10.0.0.0/24", ["'10.0.0.0/24'", "too small", "/16 to /20"]),
+        ("platform", "smallcase:agents", "one", ["'one'", "`separate` or `shared`"]),
         ("platform", "smallcase:zones", 4, ["'4'", "2 or 3"]),
         ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "&& pulumi config set --path"]),
         (

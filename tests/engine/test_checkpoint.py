@@ -16,7 +16,33 @@ from tests.engine import checkpoint
 from tests.engine.checkpoint import CHECKPOINTS
 from tests.engine.world import DEPLOYMENT, IMAGE, INGRESS, REPOSITORY, World, empty_world, make_checkout
 
-ADDED: Final[frozenset[str]] = frozenset()
+AGENT: Final = "open"
+ADDED: Final[frozenset[str]] = frozenset(
+    {
+        # An agent of its own for branches that nobody reviews, with its role, its repository and its fence.
+        *(f"smallcase:platform:{component}::{AGENT}" for component in ("Firewall", "Host", "HostAddress")),
+        f"aws:cloudwatch/metricAlarm:MetricAlarm::{AGENT}",
+        f"aws:ec2/instance:Instance::{AGENT}",
+        f"aws:ec2/networkInterface:NetworkInterface::{AGENT}",
+        f"aws:ec2/securityGroup:SecurityGroup::{AGENT}",
+        f"aws:ecr/lifecyclePolicy:LifecyclePolicy::{AGENT}-lifecycle",
+        f"aws:ecr/repository:Repository::{AGENT}-repository",
+        f"aws:eks/accessEntry:AccessEntry::{AGENT}",
+        f"aws:iam/instanceProfile:InstanceProfile::{AGENT}",
+        f"aws:iam/role:Role::{AGENT}",
+        *(f"aws:iam/rolePolicy:RolePolicy::{AGENT}{ending}" for ending in ("", "-keys", "-push", "-session")),
+        f"aws:ssm/parameter:Parameter::{AGENT}",
+        *(f"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule::{AGENT}-out-{port}" for port in (80, 443)),
+        f"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule::controller-to-{AGENT}-22",
+        f"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule::agents-{AGENT}",
+        f"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule::controller-to-{AGENT}-22",
+        *(
+            f"kubernetes:admissionregistration.k8s.io/v1:{kind}::{AGENT}-within-environments"
+            for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+        ),
+        *(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}::{AGENT}" for kind in ("ClusterRole", "ClusterRoleBinding")),
+    }
+)
 """What came to the program since the checkpoints were written, as `TYPE::NAME`. Listed by hand: a resource that is new
 by mistake would stand beside the one that it ought to be."""
 

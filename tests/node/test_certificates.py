@@ -34,8 +34,9 @@ def test_every_certificate_is_signed_by_the_authority(files: NodeFiles) -> None:
     ("role", "group"),
     [
         ("administrator", "system:masters"),
-        ("deploy", "smallcase:deploy"),
         ("preview", "smallcase:preview"),
+        ("open", "smallcase:open"),
+        ("deploy", "smallcase:deploy"),
         ("load-balancer-controller", "system:masters"),
     ],
 )

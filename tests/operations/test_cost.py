@@ -21,12 +21,12 @@ def resources(graph: Graph) -> list[Mapping[str, object]]:
     return [*registered, *(resource for resource in inside if resource["type"] != "aws:eks/accessEntry:AccessEntry")]
 
 
-def test_the_platform_is_a_cluster_a_nat_gateway_three_hosts_and_four_pods() -> None:
+def test_the_platform_is_a_cluster_a_nat_gateway_four_hosts_and_four_pods() -> None:
     used = items(resources(platform()), 2)
-    assert (used["cluster"], used["NAT gateway"], used["t3.medium"]) == (1, 1, 3)
+    assert (used["cluster"], used["NAT gateway"], used["t3.medium"]) == (1, 1, 4)
     # Two of CoreDNS with 0.5 GB, two of the ingress controller with 1 GB.
     assert (used["fargate vCPU"], used["fargate GB"]) == (1, 3)
-    assert used["gp3, per GB"] == 3 * 30 + 50
+    assert used["gp3, per GB"] == 4 * 30 + 50
     assert used["public IPv4 address"] == 2
 
 
@@ -36,12 +36,19 @@ def test_an_environment_is_its_pods_and_a_load_balancer_with_an_address_in_each_
     assert used == {"fargate vCPU": 0.75, "fargate GB": 1.5, "load balancer": 1, "public IPv4 address": zones}
 
 
+def test_shared_agents_are_a_host_less() -> None:
+    assert items(resources(platform()), 2) - items(resources(platform(agents="shared")), 2) == {
+        "t3.medium": 1,
+        "gp3, per GB": 30,
+    }
+
+
 def test_every_choice_has_a_number() -> None:
     plain = items(resources(platform(zones=3)), 3)
     dear = items(resources(platform(zones=3, natGateways="per-zone", registryEndpoints=True, **WITH_DOMAIN)), 3)
     assert dear["NAT gateway"] - plain["NAT gateway"] == 2
     assert dear["interface endpoint, per zone"] == 6
-    assert (dear["load balancer"], dear["alarm"]) == (1, 6)
+    assert (dear["load balancer"], dear["alarm"]) == (1, 7)
 
 
 @pytest.mark.parametrize("graph", [platform(), environment("green")], ids=["platform", "green"])

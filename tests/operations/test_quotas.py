@@ -34,9 +34,9 @@ def service_quotas(*values: float | None, refusal: str = "") -> Quotas:
 
 
 def test_quotas_that_are_large_enough_are_said_line_by_line() -> None:
-    said = check(service_quotas(6, 5, None), "us-east-1")
+    said = check(service_quotas(8, 5, None), "us-east-1")
     assert said == [
-        "vCPUs of on-demand standard instances: 6, of which this takes 6",
+        "vCPUs of on-demand standard instances: 8, of which this takes 8",
         "Elastic IPs: 5, of which this takes 2",
         "vCPUs of Fargate pods: 100, of which this takes 4",
     ]
@@ -45,8 +45,8 @@ def test_quotas_that_are_large_enough_are_said_line_by_line() -> None:
 def test_a_quota_that_is_too_small_is_named_with_the_command_that_asks_for_more() -> None:
     with pytest.raises(Failed) as refused:
         check(service_quotas(5, 5, 6), "eu-west-1")
-    assert "standard instances: 5, and this takes 6" in refused.value.message
-    assert "--service-code ec2 --quota-code L-1216C47A --desired-value 12 --region eu-west-1" in refused.value.message
+    assert "standard instances: 5, and this takes 8" in refused.value.message
+    assert "--service-code ec2 --quota-code L-1216C47A --desired-value 16 --region eu-west-1" in refused.value.message
     assert "\n" not in refused.value.message
 
 

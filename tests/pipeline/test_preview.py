@@ -30,8 +30,8 @@ def test_a_change_of_the_page_shows_the_image_before_and_after_and_builds_nothin
     ran = live.verb("preview")
     assert ran.code == 0, ran.stderr
     report = live.report("preview.md")
-    assert f"smallcase-platform:develop-{before}` → `" in report
-    assert f"smallcase-platform:develop-{after}`" in report
+    assert f"smallcase-platform-open:develop-{before}` → `" in report
+    assert f"smallcase-platform-open:develop-{after}`" in report
     assert "| changed | `deployment` | kubernetes:apps/v1:Deployment |" in report
     assert "[!WARNING]" not in report
     assert {image.id for image in live.cloud.of("docker-build:index:Image")} == built

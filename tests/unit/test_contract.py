@@ -14,7 +14,7 @@ from tests.graph import platform
 PARTS: Final = (
     "kubeconfig",
     "cluster_name",
-    "repository_url",
+    "repositories",
     "registry_id",
     "ingress_class",
     "ingress_annotations",

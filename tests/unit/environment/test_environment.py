@@ -15,6 +15,7 @@ from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DE
 from infra.image_reference import ImageReference
 from infra.revision import Revision
 from infra.revision import Tree as AppTree
+from infra.settings import SettingsError
 from rehearsal.cloud.mocks import STACK_REFERENCE
 from tests.graph import Graph, environment, platform, program, whole
 from tests.stack_files import own_values
@@ -29,6 +30,12 @@ SERVICE: Final = "kubernetes:core/v1:Service"
 STACKS: Final = ("blue", "green", "develop")
 EVERY = pytest.mark.parametrize("stack", STACKS)
 
+REGISTRY: Final = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+REPOSITORIES: Final = {
+    "blue": "smallcase-platform",
+    "green": "smallcase-platform",
+    "develop": "smallcase-platform-open",
+}
 DIGEST: Final = "sha256:" + "a" * 64
 BASE: Final = f"registry.test/base@{DIGEST}"
 
@@ -278,7 +285,7 @@ def test_an_image_stays_in_the_registry_when_its_resource_goes(stack: str) -> No
 def test_pods_run_a_digest_and_the_tag_says_environment_and_commit(stack: str) -> None:
     image, outputs = cast("str", container(stack)["image"]), environment(stack).outputs
     assert re.fullmatch(
-        rf".+/smallcase-platform:{stack}-[0-9a-f]{{12}}(-dirty-[0-9a-f]{{8}})?@sha256:[0-9a-f]{{64}}", image
+        rf".+/{REPOSITORIES[stack]}:{stack}-[0-9a-f]{{12}}(-dirty-[0-9a-f]{{8}})?@sha256:[0-9a-f]{{64}}", image
     )
     assert environment(stack).one(IMAGE).at("tags") == [image.partition("@")[0]]
     assert outputs["image"] == image
@@ -287,7 +294,7 @@ def test_pods_run_a_digest_and_the_tag_says_environment_and_commit(stack: str) -
 
 @pytest.mark.trap("T40")
 def test_an_image_that_exists_is_deployed_as_it_is_and_the_page_says_its_own_commit() -> None:
-    image = f"registry.test/smallcase:blue-0123456789ab@{DIGEST}"
+    image = f"{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}"
     graph = environment("blue", image=image)
     assert not graph.any(IMAGE, INDEX)
     assert container_of(graph)["image"] == graph.outputs["image"] == image
@@ -296,11 +303,10 @@ def test_an_image_that_exists_is_deployed_as_it_is_and_the_page_says_its_own_com
 
 @pytest.mark.trap("T43")
 def test_a_promoted_image_gets_a_tag_of_the_environments_own_before_it_is_deployed() -> None:
-    image = f"registry.test/smallcase:green-0123456789ab@{DIGEST}"
+    image = f"{REGISTRY}/smallcase-platform:green-0123456789ab@{DIGEST}"
     graph = environment("blue", image=image)
     kept = graph.one(INDEX)
-    url = platform().one("aws:ecr/repository:Repository").text("name")
-    assert kept.text("tag").endswith(f"/{url}:blue-0123456789ab-from-green")
+    assert kept.text("tag") == f"{REGISTRY}/smallcase-platform:blue-0123456789ab-from-green"
     assert kept.at("sources") == [image]
     assert kept.at("push") is None or kept.at("push")
     assert kept.retain_on_delete
@@ -308,6 +314,28 @@ def test_a_promoted_image_gets_a_tag_of_the_environments_own_before_it_is_deploy
     assert container_of(graph)["image"] == graph.outputs["image"] == image
     assert graph.outputs["commit"] == "0123456789ab"
     assert any(path.startswith("registry.password") for path in kept.secrets)
+
+
+@pytest.mark.parametrize("tagged", ["blue", "green"])
+@pytest.mark.parametrize(
+    "repository",
+    [
+        f"{REGISTRY}/smallcase-platform-open",
+        f"{REGISTRY}/smallcase-second",
+        "999999999999.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform",
+        "docker.io/library/smallcase-platform",
+    ],
+)
+def test_an_image_of_another_repository_is_refused_whatever_its_tag_says(repository: str, tagged: str) -> None:
+    image = f"{repository}:{tagged}-0123456789ab@{DIGEST}"
+    with pytest.raises(SettingsError, match=r"own trust domain's.*`pulumi config set smallcase:image build -s blue`"):
+        environment("blue", image=image)
+
+
+def test_the_reviewed_domains_images_are_not_the_open_domains_either() -> None:
+    image = f"{REGISTRY}/smallcase-platform:develop-0123456789ab@{DIGEST}"
+    with pytest.raises(SettingsError, match=r"is not of '.*/smallcase-platform-open'"):
+        environment("develop", image=image)
 
 
 @pytest.mark.trap("T43")
@@ -351,7 +379,7 @@ def test_the_registrys_password_is_asked_for_by_the_environment_and_is_a_secret(
 def test_the_cache_lies_under_a_tag_that_may_move_in_a_form_that_ecr_takes(stack: str) -> None:
     image = environment(stack).one(IMAGE)
     cache = cast("Tree", image.at("cacheTo", 0, "registry"))
-    assert str(cache["ref"]).endswith("/smallcase-platform:cache-app")
+    assert str(cache["ref"]).endswith(f"/{REPOSITORIES[stack]}:cache-app")
     assert (cache["imageManifest"], cache["ociMediaTypes"], cache["mode"]) == (True, True, "max")
     assert image.at("cacheFrom") == [{"registry": {"ref": cache["ref"]}}]
 

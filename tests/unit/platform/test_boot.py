@@ -23,7 +23,8 @@ CONTROLLER = Controller(
     url="https://jenkins.example.org",
     repository="example/smallcase",
     github_app="123456",
-    agents={"preview": "10.42.0.10", "deploy": "10.42.0.11"},
+    agents={"preview": "10.42.0.10", "open": "10.42.0.11", "deploy": "10.42.0.12"},
+    labels={"preview": "preview", "open": "open", "deploy": "deploy"},
 )
 AGENT = Agent(
     label="deploy",
@@ -192,6 +193,6 @@ def test_the_controller_has_every_variable_that_jenkins_configuration_reads() ->
         if configuration.exists()
         else set[str]()
     )
-    expected = {"AGENT_DEPLOY_HOST", "AGENT_PREVIEW_HOST", "AWS_REGION", "GITHUB_APP_ID", "GITHUB_OWNER"}
-    expected |= {"GITHUB_REPOSITORY", "JENKINS_URL", "PULUMI_BACKEND_URL"}
+    expected = {"AGENT_DEPLOY_HOST", "AGENT_OPEN_HOST", "AGENT_PREVIEW_HOST", "AWS_REGION", "GITHUB_APP_ID"}
+    expected |= {"GITHUB_OWNER", "GITHUB_REPOSITORY", "JENKINS_URL", "PULUMI_BACKEND_URL"}
     assert read | expected <= environment(CONTROLLER).keys()

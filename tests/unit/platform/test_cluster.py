@@ -33,7 +33,7 @@ def test_there_is_no_ec2_node_nor_a_role_for_one() -> None:
     created = {resource.type for resource in graph.mocks.cloud}
     assert not {kind for kind in created if "nodeGroup" in kind or "launchTemplate" in kind or "autoscaling" in kind}
     trusted = [node.text("assumeRolePolicy") for node in graph.of("aws:iam/role:Role") if "Jenkins" not in node.urn]
-    hosts = {"controller", "deploy", "preview"}
+    hosts = {"controller", "deploy", "open", "preview"}
     by_ec2 = {
         node.name for node in graph.of("aws:iam/role:Role") if "ec2.amazonaws.com" in node.text("assumeRolePolicy")
     }
@@ -60,7 +60,7 @@ def test_the_api_is_reached_from_the_allow_list_and_from_the_inside() -> None:
 
 
 @pytest.mark.trap("T06")
-def test_both_agents_reach_the_api_by_its_private_addresses() -> None:
+def test_the_agents_reach_the_api_by_its_private_addresses() -> None:
     graph = platform()
     rules = [
         rule
@@ -68,7 +68,7 @@ def test_both_agents_reach_the_api_by_its_private_addresses() -> None:
         if rule.name.startswith("agents-")
     ]
     groups = {group.name: f"{group.urn}" for group in graph.of("aws:ec2/securityGroup:SecurityGroup")}
-    assert {rule.name for rule in rules} == {"agents-preview", "agents-deploy"}
+    assert {rule.name for rule in rules} == {"agents-preview", "agents-open", "agents-deploy"}
     for rule in rules:
         assert (rule.at("ipProtocol"), rule.at("fromPort"), rule.at("toPort")) == ("tcp", 443, 443)
         assert groups[rule.name.removeprefix("agents-")] in rule.dependencies
@@ -139,10 +139,11 @@ def test_the_clusters_dns_runs_on_fargate_and_fits_the_smallest_size() -> None:
 
 
 @pytest.mark.trap("T11")
-def test_administrators_and_the_two_roles_have_an_entry_and_neither_the_creator_nor_fargate_does() -> None:
+def test_administrators_and_the_roles_of_the_pipeline_have_an_entry_and_neither_the_creator_nor_fargate_does() -> None:
     graph = platform(administrators=ADMINISTRATORS)
     groups = {node.name: node.at("kubernetesGroups") for node in graph.of("aws:eks/accessEntry:AccessEntry")}
-    assert groups == {"administrator-0": [], "deploy": ["smallcase:deploy"], "preview": ["smallcase:preview"]}
+    agents = {agent: [f"smallcase:{agent}"] for agent in ("preview", "open", "deploy")}
+    assert groups == {"administrator-0": [], **agents}
     administrator = graph.one("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")
     assert administrator.at("principalArn") == "arn:aws:iam::123456789012:role/administrator"
     assert administrator.text("policyArn").endswith("/AmazonEKSClusterAdminPolicy")

@@ -12,7 +12,8 @@ from tests.policies import many, of_role
 INSTANCE = "aws:ec2/instance:Instance"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-HOSTS = ("controller", "preview", "deploy")
+HOSTS = ("controller", "preview", "open", "deploy")
+AGENTS = HOSTS[1:]
 
 
 def owner(graph: Graph, rule: Node) -> str:
@@ -123,10 +124,8 @@ def test_jenkins_home_has_a_snapshot_each_night_for_two_weeks() -> None:
 @pytest.mark.trap("T53")
 def test_without_a_domain_nothing_is_open_but_what_hosts_need_of_each_other() -> None:
     assert opened(platform(), INGRESS) == {
-        ("preview", "controller", 22),
-        ("deploy", "controller", 22),
-        ("cluster", "preview", 443),
-        ("cluster", "deploy", 443),
+        *((agent, "controller", 22) for agent in AGENTS),
+        *(("cluster", agent, 443) for agent in AGENTS),
     }
 
 
@@ -159,7 +158,7 @@ def test_no_rule_lets_the_whole_internet_in(changes: dict[str, str]) -> None:
 
 def test_hosts_reach_out_by_http_and_https_only() -> None:
     reached = {(group, port) for group, other, port in opened(platform(), EGRESS) if other == "0.0.0.0/0"}
-    assert reached == {("controller", 443), ("preview", 443), ("preview", 80), ("deploy", 443), ("deploy", 80)}
+    assert reached == {("controller", 443), *((agent, port) for agent in AGENTS for port in (443, 80))}
 
 
 def test_every_rule_says_who_needs_it() -> None:
@@ -179,7 +178,7 @@ def test_the_controller_has_an_elastic_ip_before_it_boots_and_the_agents_are_pri
     assert graph.depends(graph.one(INSTANCE, "controller"), address)
     assert {node.name for node in graph.of("aws:ec2/eip:Eip")} == {"nat-0", "controller"}
     private = {node.id for node in graph.mocks.cloud.of("aws:ec2/subnet:Subnet") if "internal-elb" in str(node.inputs)}
-    for agent in ("preview", "deploy"):
+    for agent in AGENTS:
         assert graph.one("aws:ec2/networkInterface:NetworkInterface", agent).at("subnetId") in private
 
 
@@ -196,7 +195,7 @@ def test_how_to_get_to_jenkins_is_an_output() -> None:
 def test_a_host_writes_its_own_public_key_and_no_others() -> None:
     graph = platform()
     path = "arn:aws:ssm:us-east-1:123456789012:parameter/smallcase-platform/jenkins"
-    for host, own in (("controller", "controller/key"), ("preview", "preview/host-key"), ("deploy", "deploy/host-key")):
+    for host, own in (("controller", "controller/key"), *((agent, f"{agent}/host-key") for agent in AGENTS)):
         written = [
             resource
             for statement in of_role(graph, host)
@@ -222,7 +221,7 @@ def test_jenkins_reads_its_own_secrets_and_the_agents_read_none() -> None:
         for host in HOSTS
     }
     own = "arn:aws:secretsmanager:us-east-1:123456789012:secret:smallcase/jenkins/*"
-    assert reads == {"controller": [own], "preview": [], "deploy": []}
+    assert reads == {"controller": [own], "preview": [], "open": [], "deploy": []}
     assert not graph.any("aws:secretsmanager/secretVersion:SecretVersion")
 
 

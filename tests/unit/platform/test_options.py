@@ -85,6 +85,7 @@ def test_alarms_watch_every_load_balancer_of_the_region_and_each_host() -> None:
         "errors-of-load-balancers",
         "controller",
         "preview",
+        "open",
         "deploy",
     }
     topic = graph.mocks.cloud.of("aws:sns/topic:Topic")[0].text("arn")

@@ -5,15 +5,18 @@ from typing import cast
 
 import pytest
 
+from rehearsal.cloud.properties import Properties
 from tests.graph import platform
 from tests.policies import actions
 
 REPOSITORY = "aws:ecr/repository:Repository"
+REPOSITORIES = ("repository", "open-repository")
 
 
 @pytest.mark.trap("T41")
-def test_a_tag_that_says_a_commit_never_moves_and_a_name_that_is_meant_to_move_may() -> None:
-    repository = platform().one(REPOSITORY)
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_a_tag_that_says_a_commit_never_moves_and_a_name_that_is_meant_to_move_may(name: str) -> None:
+    repository = platform().one(REPOSITORY, name)
     assert repository.at("imageTagMutability") == "IMMUTABLE_WITH_EXCLUSION"
     filters = cast("list[dict[str, str]]", repository.at("imageTagMutabilityExclusionFilters"))
     assert {entry["filter"] for entry in filters} == {"cache-*", "pr-*", "blue", "green", "develop"}
@@ -22,9 +25,29 @@ def test_a_tag_that_says_a_commit_never_moves_and_a_name_that_is_meant_to_move_m
     assert len(filters) <= 5
 
 
+def test_each_trust_domain_that_builds_has_a_repository_of_its_own() -> None:
+    graph = platform()
+    assert {name: graph.one(REPOSITORY, name).at("name") for name in REPOSITORIES} == {
+        "repository": "smallcase-platform",
+        "open-repository": "smallcase-platform-open",
+    }
+    assert all(node.protect for node in graph.of(REPOSITORY))
+    offered = cast("Properties", graph.outputs["platform"])["repositories"]
+    assert offered == {
+        "open": "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform-open",
+        "deploy": "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform",
+    }
+
+
 @pytest.mark.trap("T43")
-def test_images_expire_by_environment_so_that_many_builds_of_one_never_expire_another() -> None:
-    policy = json.loads(platform().one("aws:ecr/lifecyclePolicy:LifecyclePolicy").text("policy"))
+@pytest.mark.parametrize(
+    ("name", "environments"),
+    [("lifecycle", {"blue-": 20, "green-": 20}), ("open-lifecycle", {"develop-": 30})],
+)
+def test_images_expire_by_environment_so_that_many_builds_of_one_never_expire_another(
+    name: str, environments: dict[str, int]
+) -> None:
+    policy = json.loads(platform().one("aws:ecr/lifecyclePolicy:LifecyclePolicy", name).text("policy"))
     kept = {
         tuple(rule["selection"].get("tagPrefixList", ["untagged"])): (
             rule["selection"]["countType"],
@@ -33,26 +56,26 @@ def test_images_expire_by_environment_so_that_many_builds_of_one_never_expire_an
         for rule in policy["rules"]
     }
     assert kept == {
-        ("blue-",): ("imageCountMoreThan", 20),
-        ("green-",): ("imageCountMoreThan", 20),
-        ("develop-",): ("imageCountMoreThan", 30),
+        **{(prefix,): ("imageCountMoreThan", number) for prefix, number in environments.items()},
         ("pr-",): ("sinceImagePushed", 7),
         ("untagged",): ("sinceImagePushed", 1),
     }
-    assert [rule["rulePriority"] for rule in policy["rules"]] == [1, 2, 3, 4, 5]
+    assert [rule["rulePriority"] for rule in policy["rules"]] == list(range(1, len(environments) + 3))
 
 
 @pytest.mark.trap("T43")
-def test_a_repository_with_images_is_not_deleted_and_pushes_are_scanned_and_encrypted() -> None:
-    repository = platform().one(REPOSITORY)
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_a_repository_with_images_is_not_deleted_and_pushes_are_scanned_and_encrypted(name: str) -> None:
+    repository = platform().one(REPOSITORY, name)
     assert repository.at("forceDelete") is False
     assert repository.at("imageScanningConfiguration", "scanOnPush") is True
     assert repository.at("encryptionConfigurations", 0, "encryptionType") == "AES256"
 
 
-def test_the_deploy_role_pushes_the_preview_role_pulls_and_nobody_deletes() -> None:
+@pytest.mark.parametrize("role", ["open", "deploy"])
+def test_a_role_that_deploys_pushes_the_preview_role_pulls_and_nobody_deletes(role: str) -> None:
     graph = platform()
-    push = actions(graph.one("aws:iam/rolePolicy:RolePolicy", "deploy-push").text("policy"))
+    push = actions(graph.one("aws:iam/rolePolicy:RolePolicy", f"{role}-push").text("policy"))
     pull = actions(graph.one("aws:iam/rolePolicy:RolePolicy", "preview-pull").text("policy"))
     assert "ecr:PutImage" in push
     assert pull < push

@@ -13,7 +13,7 @@ KEPT := GIT_ASKPASS GIT_PROXY% GIT_SSH% GIT_SSL% PYTEST_ADDOPTS \
 unexport $(filter-out $(KEPT), $(filter GIT_% PIP_% PYTEST_% PYTHON% UV_%, $(.VARIABLES))) \
 	BASH_ENV CDPATH GREP_OPTIONS VIRTUAL_ENV
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench state host-image add-ons quotas cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons quotas cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ teardown: .venv/ready ## AWS: destroy every environment on a platform, then the 
 
 surroundings: .venv/ready ## Try the project in other surroundings, and write docs/surroundings.md
 	@$(PYTHON) -m tests.surroundings
+
+matrix: .venv/ready ## Ask the policies who reaches what, and write the table in docs/trust.md
+	@$(PYTHON) -m tests.matrix
 
 bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehearsal)
 	@$(PYTHON) -m rehearsal bench

@@ -4,40 +4,23 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-import celpy
 import pytest
-from celpy.adapter import json_to_cel
 
 from rehearsal.node.certificates import DEPLOY, OPEN, PREVIEW
+from tests.cluster_rights import CLUSTER_ROLE, POLICY, admits, granted
 from tests.graph import environment, platform, program, whole
 
-ROLE = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
 BINDING = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding"
-POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 POLICY_BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
-
-Granted = set[tuple[str, str, str]]
 
 NAMESPACES = {"open": ("smallcase-develop",), "deploy": ("smallcase-blue", "smallcase-green")}
 FENCES = {"open": "open-within-environments", "deploy": "within-environments"}
 ROLES = ("preview", *NAMESPACES)
 
 
-def granted(role: str) -> Granted:
-    """(API group, resource, verb) of a role."""
-    rules = cast("list[dict[str, list[str]]]", platform().one(ROLE, role).at("rules"))
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-
-
 @pytest.mark.trap("T46")
 def test_the_preview_role_reads_and_nothing_more() -> None:
-    assert {verb for _, _, verb in granted("preview")} == {"get", "list", "watch"}
+    assert {verb for _, _, verb in granted(platform(), "preview")} == {"get", "list", "watch"}
 
 
 @pytest.mark.trap("T45")
@@ -49,21 +32,21 @@ def test_the_role_that_deploys_may_change_every_kind_of_object_that_an_environme
             [(group, kind)] = re.findall(r"kubernetes:([a-z.0-9]+)/v\w+:(\w+)", node.type)
             resource = plurals.get(kind, f"{kind.lower()}s")
             for verb in ("get", "list", "watch", "create", "patch", "update", "delete"):
-                assert ("" if group == "core" else group, resource, verb) in granted(role), f"{verb} {node}"
+                assert ("" if group == "core" else group, resource, verb) in granted(platform(), role), f"{verb} {node}"
 
 
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_sees_secrets_enters_pods_or_extends_its_own_rights(role: str) -> None:
-    resources = {resource for _, resource, _ in granted(role)}
+    resources = {resource for _, resource, _ in granted(platform(), role)}
     assert not resources & {"secrets", "pods/exec", "pods/attach", "serviceaccounts", "serviceaccounts/token", "*"}
-    groups = {group for group, _, _ in granted(role)}
+    groups = {group for group, _, _ in granted(platform(), role)}
     assert not groups & {"rbac.authorization.k8s.io", "admissionregistration.k8s.io", "*"}
 
 
 def test_logs_are_read_where_reviewed_code_runs_and_nowhere_else() -> None:
     """Rights on logs reach over all namespaces, and production says more in its own than on its page."""
-    assert {role: ("", "pods/log", "get") in granted(role) for role in ROLES} == {
+    assert {role: ("", "pods/log", "get") in granted(platform(), role) for role in ROLES} == {
         "preview": False,
         "open": False,
         "deploy": True,
@@ -89,34 +72,6 @@ def test_what_a_role_changes_is_fenced_in_by_the_names_of_its_namespaces(role: s
 RESTRICTED_LABEL = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
-def allowed(
-    role: str,
-    operation: str,
-    kind: str,
-    *,
-    namespace: str = "",
-    name: str = "one",
-    group: str = "apps",
-    labels: Mapping[str, str] | None = None,
-) -> bool:
-    """What a role's fence says of a request."""
-    request = {
-        "operation": operation,
-        "kind": {"kind": kind},
-        "resource": {"group": group},
-        "namespace": namespace,
-        "name": name,
-    }
-    asked = {"request": request, "object": {"metadata": {"name": name, "labels": labels or {}}}}
-    cel = celpy.Environment()
-    validations = cast("list[dict[str, str]]", platform().one(POLICY, FENCES[role]).at("spec", "validations"))
-    activation = {key: json_to_cel(value) for key, value in asked.items()}
-    return all(
-        bool(cel.program(cel.compile(one["expression"])).evaluate(activation))  # pyright: ignore[reportUnknownMemberType]
-        for one in validations
-    )
-
-
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize("role", NAMESPACES)
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
@@ -125,16 +80,16 @@ def test_the_fence_lets_a_role_change_its_own_environments_and_nothing_else(
     role: str, operation: str, kind: str, group: str
 ) -> None:
     for inside in NAMESPACES[role]:
-        assert allowed(role, operation, kind, group=group, namespace=inside)
+        assert admits(platform(), role, operation, kind, group=group, namespace=inside)
     others = [name for other, names in NAMESPACES.items() if other != role for name in names]
     for outside in (*others, "smallcase-later", "smallcase-green-2", "kube-system", "default", "", "smallcase"):
-        assert not allowed(role, operation, kind, group=group, namespace=outside, name=NAMESPACES[role][0])
+        assert not admits(platform(), role, operation, kind, group=group, namespace=outside, name=NAMESPACES[role][0])
 
 
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize("role", NAMESPACES)
 def test_the_fence_lets_a_role_ask_what_it_may_do(role: str) -> None:
-    assert allowed(role, "CREATE", "SelfSubjectAccessReview", group="authorization.k8s.io")
+    assert admits(platform(), role, "CREATE", "SelfSubjectAccessReview", group="authorization.k8s.io")
 
 
 @pytest.mark.trap("T45")
@@ -144,7 +99,7 @@ def test_a_namespace_of_the_pipeline_has_an_environments_name_and_always_enforce
     role: str, operation: str
 ) -> None:
     def namespace(name: str, labels: Mapping[str, str]) -> bool:
-        return allowed(role, operation, "Namespace", group="", name=name, namespace=name, labels=labels)
+        return admits(platform(), role, operation, "Namespace", group="", name=name, namespace=name, labels=labels)
 
     own = NAMESPACES[role][0]
     assert namespace(own, RESTRICTED_LABEL)
@@ -157,13 +112,13 @@ def test_a_namespace_of_the_pipeline_has_an_environments_name_and_always_enforce
 @pytest.mark.parametrize("role", NAMESPACES)
 def test_a_namespace_can_be_deleted_whatever_its_labels(role: str) -> None:
     for name, own in (*((name, True) for name in NAMESPACES[role]), ("kube-system", False)):
-        assert allowed(role, "DELETE", "Namespace", group="", name=name, namespace=name) is own
+        assert admits(platform(), role, "DELETE", "Namespace", group="", name=name, namespace=name) is own
 
 
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize("role", NAMESPACES)
 def test_the_pipeline_deletes_one_thing_at_a_time(role: str) -> None:
-    assert {verb for _, _, verb in granted(role)} == {
+    assert {verb for _, _, verb in granted(platform(), role)} == {
         *("get", "list", "watch"),
         *("create", "update", "patch", "delete"),
     }
@@ -202,4 +157,4 @@ def test_the_groups_are_those_of_the_access_entries_and_of_the_rehearsal() -> No
 
 def test_a_stack_that_owns_both_layers_gives_the_same_rights() -> None:
     for role in ROLES:
-        assert whole().one(ROLE, role).at("rules") == platform().one(ROLE, role).at("rules")
+        assert whole().one(CLUSTER_ROLE, role).at("rules") == platform().one(CLUSTER_ROLE, role).at("rules")

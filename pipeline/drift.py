@@ -39,6 +39,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     Raises:
         Drifted: something does.
         Failed: the program or a provider refuses, or the deadline passed.
+        Refused: no agent has rights on it yet.
         WrongUse: see `environments.find`.
     """
     deadline = Deadline.after(options.deadline)
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         report.write(NO_STACK.format(branch=target.deployed_as, verb="compare"), out)
         return
+    target.require_known()
     commit = str(target.pulumi.outputs(target.stack).get("commit") or "")
     if not commit:
         report.write(f"Nothing is deployed to `{target.stack}` yet: there is nothing to compare.", out)

@@ -8,6 +8,7 @@ from typing import Final, TextIO, final
 from pipeline.branches import Stack, stack_of, stacks
 from pipeline.checkout import Build, Checkout, add_branch_argument, which
 from pipeline.pulumi import Pulumi, add_project_argument, project_directory
+from pipeline.roles import require_known
 
 
 @final
@@ -24,6 +25,16 @@ class Target:
     def declared(self) -> Stack:
         """What the stack's settings say."""
         return stacks(self.pulumi.project)[self.stack]
+
+    def require_known(self) -> None:
+        """See that the platform has given the agents rights on it.
+
+        Raises:
+            Refused: it has not.
+        """
+        platform = self.declared.platform
+        if platform != self.stack:
+            require_known(self.stack, platform, self.pulumi.outputs(platform))
 
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."

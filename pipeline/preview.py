@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
-        Refused: a plan of a pull request, or in CI of a dirty tree.
+        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree.
         WrongUse: see `environments.find` and `plan.place`.
     """
     deadline = Deadline.after(options.deadline)
@@ -76,13 +76,15 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
-        Refused: a plan of a pull request, or in CI of a dirty tree.
+        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree.
         WrongUse: a program, a credential or the stack is missing.
     """
     by_hand = ""
     arguments = ["preview", "--stack", target.stack, "--json"]
     if plan:
         _require_plan_allowed(target)
+    target.require_known()
+    if plan:
         by_hand = done_by_hand(target)
         arguments += ["--save-plan", str(plan), *(LOOK_FIRST if by_hand else ())]
     answer = target.pulumi.run(*arguments, deadline=deadline)

@@ -16,6 +16,7 @@ from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.outcomes import Failed, Refused, WrongUse
 from pipeline.pulumi import Pulumi, add_project_argument, explain, project_directory
+from pipeline.roles import in_role, role_of
 
 HELP: Final = "destroy every environment on a platform, then the platform: for a person, never for Jenkins"
 
@@ -52,8 +53,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     pulumi = Pulumi(project=directory, environment=dict(os.environ), out=out)
     *environments, owner = order(options.platform, stacks(directory))
     there = pulumi.stacks()
+    platform = pulumi.outputs(owner) if owner in there else {}
     for stack in (stack for stack in environments if stack in there):
-        _destroy(stack, pulumi, deadline)
+        role = role_of(stack, platform)
+        _destroy(stack, in_role(pulumi, role) if role else pulumi, deadline)
     if owner not in there:
         print(f"There is no stack {owner!r} to destroy.", file=out)
         return

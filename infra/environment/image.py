@@ -129,9 +129,9 @@ def require_from(repository: str, image: ImageReference, environment: str) -> st
     """
     if image.repository != repository:
         raise SettingsError(
-            f"smallcase:image is {str(image)!r}, which is not of {repository!r}. An environment takes images of its "
-            "own trust domain's repository: whoever may push to another would decide what runs here. The same commit "
-            "built here gives the same digest: "
+            f"smallcase:image is {str(image)!r}, which is not of {repository!r}. An environment takes images of "
+            "its own trust domain's repository: whoever may push to another would decide what runs here. The same "
+            "commit built here gives the same digest: "
             f"`pulumi config set smallcase:image build -s {environment}`."
         )
     return repository

@@ -38,12 +38,25 @@ def test_the_credential_is_that_of_the_administrator_unless_a_profile_says_other
         assert json.loads(aws(directory, *GET_TOKEN, AWS_PROFILE=role).stdout)["role"] == role
 
 
+ROLE = "arn:aws:iam::123456789012:role/smallcase-platform"
+ASSUME = ("sts", "assume-role", "--role-session-name", "smallcase", "--output", "json", "--role-arn")
+
+
+@pytest.mark.parametrize("role", ["open", "deploy"])
+def test_an_administrator_takes_a_role_that_deploys_and_then_has_its_credential(directory: Path, role: str) -> None:
+    taken = json.loads(aws(directory, *ASSUME, f"{ROLE}-{role}").stdout)["Credentials"]
+    variables = {"AWS_ACCESS_KEY_ID": taken["AccessKeyId"], "AWS_SESSION_TOKEN": taken["SessionToken"]}
+    assert json.loads(aws(directory, *GET_TOKEN, **variables).stdout)["role"] == role
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
         (("s3", "ls"), {}, "'s3 ls' is not answered; it answers only: aws"),
         (GET_TOKEN, {"AWS_PROFILE": "root"}, "AWS_PROFILE is 'root'"),
         (GET_TOKEN, {"AWS_PROFILE": "preview"}, "'make rehearse' starts it"),
+        ((*ASSUME, f"{ROLE}-preview"), {}, "nobody may assume"),
+        ((*ASSUME, f"{ROLE}-deploy"), {"AWS_PROFILE": "open"}, "open is not authorized"),
         (("eks", "get-token"), {}, "wants --cluster-name"),
         (("eks", "get-token", "--cluster-name"), {}, "--cluster-name wants a value"),
         (GET_TOKEN, {"SMALLCASE_REHEARSAL": ""}, "SMALLCASE_REHEARSAL is not set"),

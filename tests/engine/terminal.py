@@ -29,6 +29,13 @@ print(json.dumps({{"items": [{{"metadata": {{"namespace": one[0], "name": one[1]
 """
 
 
+AWS: Final = """\
+#!/bin/sh
+# `aws sts assume-role`: the stand-ins let everybody.
+printf '{"Credentials": {"AccessKeyId": "a", "SecretAccessKey": "s", "SessionToken": "t"}}'
+"""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Operator:
@@ -75,9 +82,8 @@ def operator_of(world: World, directory: Path) -> Operator:
         shutil.copytree(world.checkout / package, checkout / package)
     subprocess.run(["git", "init", "--quiet", checkout], check=True)
     programs.mkdir()
-    kubectl = programs / "kubectl"
-    kubectl.write_text(
-        KUBECTL.format(python=sys.executable, account=str(world.directory / "cloud.json")), encoding="utf-8"
-    )
-    kubectl.chmod(0o755)
+    account = str(world.directory / "cloud.json")
+    for name, text in (("kubectl", KUBECTL.format(python=sys.executable, account=account)), ("aws", AWS)):
+        (programs / name).write_text(text, encoding="utf-8")
+        (programs / name).chmod(0o755)
     return Operator(world=world, checkout=checkout, programs=programs)

@@ -3,7 +3,7 @@ import pytest
 from rehearsal.cloud.faults import Fault
 from tests.pipeline.live import DEPLOYMENT, Live, git
 
-PINNED = "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase"
+PINNED = "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform-open"
 
 
 def test_a_cloud_that_matches_says_so_and_leaves_the_report(live: Live) -> None:

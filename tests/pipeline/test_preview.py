@@ -43,6 +43,20 @@ def test_a_pull_request_previews_the_stack_of_its_target(live: Live) -> None:
     assert "`develop` (branch develop)" in live.report("preview.md")
 
 
+@pytest.mark.parametrize("verb", ["preview", "drift"])
+def test_a_stack_that_the_platform_does_not_know_yet_is_named_with_what_gives_it_its_rights(
+    live: Live, verb: str
+) -> None:
+    project = live.harness.project
+    declared = (project / "Pulumi.green.yaml").read_text(encoding="utf-8")
+    (project / "Pulumi.green.yaml").unlink()
+    (project / "Pulumi.qa.yaml").write_text(declared, encoding="utf-8")
+    ran = live.verb(verb, BRANCH_NAME="staging")
+    assert ran.code == 3
+    assert "The platform 'platform' does not know the stack 'qa' yet" in ran.stderr
+    assert "a clone that has Pulumi.qa.yaml: `pulumi up -s platform`" in ran.stderr
+
+
 def test_it_is_noted_how_many_commits_of_its_target_a_pull_request_lacks(small: Live) -> None:
     jenkins = {"CHANGE_ID": "7", "CHANGE_BRANCH": "feature/x", "CHANGE_TARGET": "develop", "BRANCH_NAME": "PR-7"}
     base = git(small.checkout, "rev-parse", "HEAD")

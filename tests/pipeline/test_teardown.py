@@ -31,7 +31,7 @@ PULUMI = (
     f"#!{sys.executable}"
     """
 # A state with some stacks, which notes what is done to it; destroying one may be made to fail, or to stop half-way.
-import json, sys
+import json, os, sys
 from pathlib import Path
 here = Path(__file__).parent
 state = json.loads((here / "state.json").read_text())
@@ -47,9 +47,20 @@ elif sys.argv[1:3] == ["stack", "export"]:
     print(json.dumps({"deployment": {"resources": left}}))
 else:
     with (here / "done").open("a") as done:
-        print(sys.argv[1], stack, file=done)
+        who = ["as", os.environ["AWS_ACCESS_KEY_ID"]] if "AWS_SESSION_TOKEN" in os.environ else []
+        print(sys.argv[1], stack, *who, file=done)
 """
 )
+AWS = """#!/bin/sh
+# `aws sts assume-role --role-arn ARN …`: a role's credentials are its name.
+[ "$1 $2 $3" = "sts assume-role --role-arn" ] || exit 252
+[ ! -e "${0%/*}/denied" ] || { echo "AccessDenied: not authorized to perform: sts:AssumeRole" >&2; exit 254; }
+printf '{"Credentials": {"AccessKeyId": "%s", "SecretAccessKey": "s", "SessionToken": "t"}}' "${4##*-}"
+"""
+ROLES: Mapping[str, Mapping[str, object]] = {
+    "open": {"arn": "arn:aws:iam::123456789012:role/smallcase-platform-open", "stacks": ["develop"]},
+    "deploy": {"arn": "arn:aws:iam::123456789012:role/smallcase-platform-deploy", "stacks": ["blue", "green"]},
+}
 KUBECTL = """#!/bin/sh
 while [ "$1" != get ]; do shift; done
 cat "${0%/*}/$2.json" 2>/dev/null && exit
@@ -66,7 +77,7 @@ def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> Tear
     """Runs the verb in a clone: `tear_down(stacks=…, left={KIND: …})` says how it ended and what was done."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name, text in (("pulumi", PULUMI), ("kubectl", KUBECTL)):
+    for name, text in (("pulumi", PULUMI), ("kubectl", KUBECTL), ("aws", AWS)):
         (programs / name).write_text(text, encoding="utf-8")
         (programs / name).chmod(0o755)
     declared = {"Pulumi.yaml": "name: smallcase\nconfig:\n  smallcase:platform: {default: platform}\n"}
@@ -82,13 +93,14 @@ def tear_down(repository: Repository, run_verb: RunVerb, tmp_path: Path) -> Tear
         namespace: str = "",
         cluster: bool = True,
         left: Mapping[str, Sequence[str]] | None = None,
+        roles: Mapping[str, Mapping[str, object]] | None = None,
     ) -> tuple[Ran, list[str]]:
         contract = {"platform": {"kubeconfig": "{}"}} if cluster else {}
         state = {
             "stacks": stacks,
             "failing": failing,
             "stopped": stopped,
-            "outputs": {**contract, "namespace": namespace},
+            "outputs": {**contract, "namespace": namespace, **({"roles": roles} if roles else {})},
         }
         (programs / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for kind, names in (left or {}).items():
@@ -133,6 +145,30 @@ def test_everything_goes_in_order_and_protection_is_lifted_last(tear_down: TearD
     ran, done = tear_down(stacks=["platform", "green", "blue", "develop"])
     assert ran.code == 0, ran.stderr
     assert done == ["destroy blue", "destroy develop", "destroy green", "state platform", "destroy platform"]
+
+
+@pytest.mark.trap("T44")
+def test_an_environment_is_destroyed_with_the_rights_of_the_role_that_deploys_it_and_the_platform_with_ones_own(
+    tear_down: TearDown,
+) -> None:
+    """What a checkpoint starts has the rights of whoever reads it."""
+    ran, done = tear_down(stacks=["platform", "green", "blue", "develop"], roles=ROLES)
+    assert ran.code == 0, ran.stderr
+    assert done == [
+        *("destroy blue as deploy", "destroy develop as open", "destroy green as deploy"),
+        *("state platform", "destroy platform"),
+    ]
+
+
+def test_whoever_may_not_take_the_role_is_told_who_may_and_nothing_is_destroyed(
+    tear_down: TearDown, tmp_path: Path
+) -> None:
+    (tmp_path / "programs" / "denied").touch()
+    ran, done = tear_down(stacks=["platform", "green"], roles=ROLES)
+    assert ran.code == 1
+    assert "take the role arn:aws:iam::123456789012:role/smallcase-platform-deploy: AccessDenied" in ran.stderr
+    assert "`smallcase:operators`" in ran.stderr
+    assert done == []
 
 
 @pytest.mark.trap("T32")

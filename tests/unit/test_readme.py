@@ -30,6 +30,6 @@ def test_what_the_recovery_page_quotes_is_what_is_said() -> None:
     )
     quoted = [row.split("|")[1].strip(" `") for row in table.splitlines() if row.startswith("| `")]
     assert len(quoted) >= 7
-    sources = [path for folder in ("infra", "pipeline", "tests/engine") for path in (CHECKOUT / folder).glob("*.py")]
+    sources = [path for folder in ("infra", "pipeline", "tests/engine") for path in (CHECKOUT / folder).rglob("*.py")]
     said = "\n".join(path.read_text(encoding="utf-8") for path in [*sources, CHECKOUT / "app" / "Dockerfile"])
     assert [part for message in quoted for part in message.split("…") if part.strip() not in said] == []

@@ -229,9 +229,9 @@ def test_an_unreachable_cluster_leaves_the_running_version_serving(rehearsal: Re
     deploy_that_fails(rehearsal, change, "unreachable|connection refused")
 
 
-@pytest.mark.parametrize(("role", "may"), [("deploy", True), ("preview", False)])
+@pytest.mark.parametrize(("role", "may"), [("open", True), ("deploy", False), ("preview", False)])
 def test_the_pipelines_roles_have_their_real_rights(rehearsal: Rehearsal, role: str, may: bool) -> None:
-    """Who deploys can change an environment and nothing else; who previews can look."""
+    """Who deploys can change its own domain's environments and nothing else; who previews can look."""
     token = rehearsal.shell("env", f"AWS_PROFILE={role}", "aws", "eks", "get-token", "--cluster-name", "smallcase")
     assert token.returncode == 0, token.stderr
     preview = rehearsal.shell(
@@ -244,37 +244,47 @@ def test_the_pipelines_roles_have_their_real_rights(rehearsal: Rehearsal, role: 
     )
     assert (scaled.returncode == 0) == may, scaled.stdout + scaled.stderr
     if not may:
-        assert "forbidden" in scaled.stdout + scaled.stderr
+        assert "forbidden" in (scaled.stdout + scaled.stderr).lower()
     make("rehearse")
 
 
-OUTSIDE = "the pipeline changes only what is in namespaces smallcase-*"
+OUTSIDE = "the agent 'deploy' changes smallcase-blue, smallcase-green and nothing else"
+BEYOND = "the agent 'open' changes smallcase-develop and nothing else"
 UNRESTRICTED = "a namespace of the pipeline enforces the Pod Security Standard"
 
 
 @pytest.mark.parametrize(
-    ("asked", "refusal"),
+    ("role", "asked", "refusal"),
     [
-        ("create deployment one --image=one --namespace=smallcase-green", ""),
-        ("create deployment one --image=one --namespace=kube-system", OUTSIDE),
-        ("create ingress one --rule=/=one:80 --namespace=kube-system", OUTSIDE),
-        ("delete namespace aws-observability", OUTSIDE),
-        ("create namespace other", OUTSIDE),
-        ("create namespace smallcase-other", UNRESTRICTED),
-        ("label namespace smallcase-green pod-security.kubernetes.io/enforce-", UNRESTRICTED),
-        ("create configmap one --namespace=smallcase-green", 'cannot create resource "configmaps"'),
-        ("get secrets --namespace=smallcase-green", 'cannot list resource "secrets"'),
+        ("deploy", "create deployment one --image=one --namespace=smallcase-green", ""),
+        ("deploy", "create deployment one --image=one --namespace=smallcase-develop", OUTSIDE),
+        ("deploy", "create deployment one --image=one --namespace=kube-system", OUTSIDE),
+        ("deploy", "create ingress one --rule=/=one:80 --namespace=kube-system", OUTSIDE),
+        ("deploy", "delete namespace aws-observability", OUTSIDE),
+        ("deploy", "create namespace smallcase-other", OUTSIDE),
+        ("deploy", "label namespace smallcase-green pod-security.kubernetes.io/enforce-", UNRESTRICTED),
+        ("deploy", "create configmap one --namespace=smallcase-green", 'cannot create resource "configmaps"'),
+        ("deploy", "get secrets --namespace=smallcase-green", 'cannot list resource "secrets"'),
+        ("deploy", "logs deployment/smallcase --namespace=smallcase-green", ""),
+        ("open", "create deployment one --image=one --namespace=smallcase-develop", ""),
+        ("open", "create deployment one --image=one --namespace=smallcase-blue", BEYOND),
+        ("open", "scale deployment smallcase --replicas=0 --namespace=smallcase-blue", "cannot patch resource"),
+        ("open", "set image deployment/smallcase smallcase=one --namespace=smallcase-blue", BEYOND),
+        ("open", "delete deployment smallcase --namespace=smallcase-blue", BEYOND),
+        ("open", "delete namespace smallcase-blue", BEYOND),
+        ("open", "create namespace smallcase-blue-2", BEYOND),
+        ("open", "logs deployment/smallcase --namespace=smallcase-blue", 'cannot get resource "pods/log"'),
     ],
 )
-def test_whoever_deploys_changes_environments_and_nothing_else(
-    rehearsal: Rehearsal, tmp_path: Path, asked: str, refusal: str
+def test_whoever_deploys_changes_its_own_environments_and_nothing_else(
+    rehearsal: Rehearsal, tmp_path: Path, role: str, asked: str, refusal: str
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         Cluster.on(rehearsal.pulumi(rehearse.project_directory()), "platform", "").kubeconfig, encoding="utf-8"
     )
-    dry = [] if asked.startswith("get") else ["--dry-run=server"]
-    ran = rehearsal.shell("env", "AWS_PROFILE=deploy", "kubectl", f"--kubeconfig={kubeconfig}", *asked.split(), *dry)
+    dry = [] if asked.startswith(("get", "logs")) else ["--dry-run=server"]
+    ran = rehearsal.shell("env", f"AWS_PROFILE={role}", "kubectl", f"--kubeconfig={kubeconfig}", *asked.split(), *dry)
     assert (ran.returncode == 0) == (not refusal), ran.stdout + ran.stderr
     assert refusal in ran.stderr
 

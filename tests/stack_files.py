@@ -48,7 +48,7 @@ def project(directory: Path, stacks: Mapping[str, Mapping[str, object]]) -> Path
     (directory / "__main__.py").symlink_to(CHECKOUT / "__main__.py")
     (directory / "Pulumi.yaml").symlink_to(CHECKOUT / "Pulumi.yaml")
     for stack, values in {**{stack: own_values(stack) for stack in STACKS}, **stacks}.items():
-        (directory / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": dict(values)}))
+        (directory / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": dict(values)}), encoding="utf-8")
     return directory
 
 

@@ -12,9 +12,9 @@ from typing import Final, final
 import pulumi
 import pulumi_aws as aws
 
-from infra import iam
+from infra import iam, tenants
 from infra.branches import DEPLOY, OPEN
-from infra.tenants import Tenant, of
+from infra.tenants import Tenant
 
 MOVING_TAGS: Final = ("cache-*", "pr-*", "blue", "green", "develop")
 """Tags that may be pushed again; every other tag stays what it is."""
@@ -73,7 +73,9 @@ class Registry(pulumi.ComponentResource):
         aws.ecr.LifecyclePolicy(
             f"{prefix}lifecycle",
             repository=resource.name,
-            policy=json.dumps(lifecycle_policy([tenant.stack for tenant in of(args.tenants, domain)], KEPT[domain])),
+            policy=json.dumps(
+                lifecycle_policy([tenant.stack for tenant in tenants.of(args.tenants, domain)], KEPT[domain])
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         return resource

@@ -27,7 +27,7 @@ print("\u25a0 blue \u2192 green \u2026")
 USER_DATA = """
 from infra.platform.boot import Agent, Controller
 print(Controller(region="r", parameters="p", account="1", home_volume="v", url="u", repository="o/n", github_app="1",
-                 agents={"deploy": "10.0.0.1"}).user_data())
+                 agents={"deploy": "10.0.0.1"}, labels={"deploy": "deploy"}).user_data())
 print(Agent(label="deploy", region="r", parameters="p", controller_address="10.0.0.2").user_data())
 """
 

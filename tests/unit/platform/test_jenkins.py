@@ -1,5 +1,6 @@
 """The Jenkins hosts."""
 
+import json
 import re
 from typing import cast
 
@@ -207,6 +208,30 @@ def test_a_host_writes_its_own_public_key_and_no_others() -> None:
         assert parameter.text("name") == f"/smallcase-platform/jenkins/{own}"
         # What the host wrote stays.
         assert "value" in parameter.ignore_changes
+
+
+def hosts_of(graph: Graph) -> dict[str, str]:
+    """What the controller is told of the agents."""
+    config = json.loads(
+        unpacked(graph.one(INSTANCE, "controller").text("userDataBase64")).removeprefix("#cloud-config\n")
+    )
+    [settings] = [one["content"] for one in config["write_files"] if one["path"] == "/etc/smallcase/host.env"]
+    pairs = [line.partition("=") for line in settings.splitlines()]
+    return {name: value.strip("'") for name, _, value in pairs if name.startswith("AGENT")}
+
+
+def test_each_label_that_a_build_can_ask_for_leads_to_a_host_of_its_own() -> None:
+    told = hosts_of(platform())
+    assert told["AGENTS"].split() == list(AGENTS)
+    assert len({told[f"AGENT_{agent.upper()}_HOST"] for agent in AGENTS}) == 3
+
+
+def test_shared_agents_are_one_host_and_pull_requests_keep_theirs() -> None:
+    graph = platform(agents="shared")
+    assert {node.name for node in graph.of(INSTANCE)} == {"controller", "preview", "deploy"}
+    told = hosts_of(graph)
+    assert told["AGENTS"].split() == ["preview", "deploy"]
+    assert told["AGENT_OPEN_HOST"] == told["AGENT_DEPLOY_HOST"] != told["AGENT_PREVIEW_HOST"]
 
 
 def test_jenkins_reads_its_own_secrets_and_the_agents_read_none() -> None:

@@ -307,13 +307,7 @@ def environment(given: Configuration) -> EnvironmentSettings:
         SettingsError: see `load`.
     """
     return EnvironmentSettings(
-        namespace=given.value(
-            "namespace",
-            f"a name that the Fargate profile selects ({', '.join(fargate.NAMESPACE_SELECTORS[1:])}), or its pods "
-            "would stay Pending for ever",
-            lambda text: values.namespace(text or fargate.environment_namespace(given.stack)),
-            example=fargate.environment_namespace("example"),
-        ),
+        namespace=namespace(given),
         branch=BRANCHES[branch_of(given)],
         colour=given.value("colour", "a colour as #rrggbb", values.colour, example="'#2563eb'"),
         replicas=given.value("replicas", "a whole number from 1 to 100", values.replicas, example="2"),
@@ -327,8 +321,32 @@ def environment(given: Configuration) -> EnvironmentSettings:
         base_image=given.value(
             "baseImage", "an image pinned by digest, or nothing", values.optional(values.pinned_image)
         ),
-        host=given.value("host", "a host name, or nothing", values.optional(values.host), example="www.example.org"),
+        host=host(given),
     )
+
+
+def namespace(given: Configuration) -> str:
+    """Where in the cluster an environment is.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    return given.value(
+        "namespace",
+        f"a name that the Fargate profile selects ({', '.join(fargate.NAMESPACE_SELECTORS[1:])}), or its pods would "
+        "stay Pending for ever",
+        lambda text: values.namespace(text or fargate.environment_namespace(given.stack)),
+        example=fargate.environment_namespace("example"),
+    )
+
+
+def host(given: Configuration) -> str | None:
+    """The name that an environment answers to; None where it takes one below the platform's domain, if there is one.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    return given.value("host", "a host name, or nothing", values.optional(values.host), example="www.example.org")
 
 
 def _region(given: Configuration) -> str:

@@ -5,22 +5,15 @@ its rights with the platform's next `up`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar, cast, final
+from typing import final
 
-import yaml
-
-from infra import fargate, values
+from infra import settings, stack_files, values
 from infra.branches import BRANCHES, Branch
 from infra.host_names import belongs_to, host_in, jenkins_host
-from infra.settings import PROJECT, SELF, SettingsError
-
-KEYS: Final = ("platform", "branch", "namespace", "host")
-"""The settings of an environment that say where it is and whose."""
-
-T = TypeVar("T")
+from infra.settings import PROJECT, Configuration, SettingsError
 
 
 @final
@@ -44,20 +37,11 @@ def on(platform: str, directory: Path) -> tuple[Tenant, ...]:
     Raises:
         SettingsError: a file says what no environment can have, or two environments would share what is one's own.
     """
-    declared = _settings(directory / "Pulumi.yaml")
-    defaults = {
-        key: cast("Mapping[str, object]", value).get("default") if isinstance(value, dict) else value
-        for key, value in declared.items()
-    }
-    found: list[Tenant] = []
-    for path in sorted(directory.glob("Pulumi.*.yaml")):
-        stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-        given = {**defaults, **_settings(path)}
-        owner = stack if given.get("platform") == SELF else given.get("platform")
-        if owner == platform and given.get("branch"):
-            found.append(_tenant(stack, given))
-    _require_unshared("namespace", {tenant.stack: tenant.namespace for tenant in found})
-    return tuple(found)
+    declared = stack_files.configurations(directory).values()
+    found = [_tenant(given) for given in declared if settings.branch_of(given)]
+    tenants = tuple(tenant for owner, tenant in found if owner == platform)
+    _require_unshared("namespace", {tenant.stack: tenant.namespace for tenant in tenants})
+    return tenants
 
 
 def of(tenants: Sequence[Tenant], *domains: str) -> tuple[Tenant, ...]:
@@ -77,30 +61,29 @@ def names(tenants: Sequence[Tenant], domain: str) -> dict[str, str]:
     return found
 
 
-def _tenant(stack: str, given: Mapping[str, object]) -> Tenant:
-    def read(what: str, text: str, allowed: Callable[[str], T]) -> T:
-        try:
-            return allowed(text)
-        except ValueError as error:
-            raise SettingsError(
-                f"Pulumi.{stack}.yaml: {what} is {text!r}: {error}. The platform gives rights by what the stack files "
-                "say, so mend that first."
-            ) from None
-
-    branch, namespace, host = (str(given.get(key) or "") for key in KEYS[1:])
-    return Tenant(
-        stack=read("the name of the stack", stack, _told_apart),
-        branch=read(f"{PROJECT}:branch", branch, values.one_of(BRANCHES)),
-        namespace=read(f"{PROJECT}:namespace", namespace or fargate.environment_namespace(stack), values.namespace),
-        host=read(f"{PROJECT}:host", host, values.optional(values.host)),
+def _tenant(given: Configuration) -> tuple[str, Tenant]:
+    """What a stack says of its environment, after the stack that owns its platform."""
+    tenant = Tenant(
+        stack=_told_apart(given.stack),
+        branch=BRANCHES[settings.branch_of(given)],
+        namespace=settings.namespace(given),
+        host=settings.host(given),
     )
+    return settings.platform_stack(given), tenant
 
 
 def _told_apart(stack: str) -> str:
     """A name that rights can be given by: no pattern, and no beginning of where another's state is (`infra.state`)."""
-    if ".json" in stack:
-        raise ValueError("`.json` is where the name of a checkpoint ends")
-    return values.stack_name(stack)
+    try:
+        named, why = values.stack_name(stack), "`.json` is where the name of a checkpoint ends"
+    except ValueError as error:
+        named, why = "", str(error)
+    if not named or ".json" in named:
+        raise SettingsError(
+            f"{stack_files.stack_file(stack)}: the stack cannot be called {stack!r}: {why}. The platform gives rights "
+            "by the names of stacks, so rename the stack and its file first."
+        )
+    return named
 
 
 def _require_unshared(key: str, taken: Mapping[str, str]) -> None:
@@ -112,14 +95,3 @@ def _require_unshared(key: str, taken: Mapping[str, str]) -> None:
             f"{claims} would share the {key} {twice[0]!r}, and the rights on it. Give each its own: "
             f"`pulumi config set {PROJECT}:{key} VALUE -s STACK`."
         )
-
-
-def _settings(path: Path) -> dict[str, object]:
-    """What a file says of where an environment is, by the names of the keys."""
-    try:
-        content: object = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path} cannot be read, and rights follow from it: {error}") from None
-    config: object = cast("Mapping[str, object]", content).get("config") if isinstance(content, dict) else None
-    given = cast("Mapping[str, object]", config if isinstance(config, dict) else {})
-    return {key: given[f"{PROJECT}:{key}"] for key in KEYS if f"{PROJECT}:{key}" in given}

@@ -13,13 +13,12 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from infra import contract, settings
+from infra import contract, go_yaml, settings
 from infra.branch_rules import require_owners
 from infra.platform import domain, network
 from infra.settings import Configuration, GitHub, SettingsError
 from operations import host_image
 from operations.__main__ import main as operations
-from pipeline import go_yaml
 from pipeline.stack_files import configurations, settings_in, stack_file, write
 from tests.commands import commands_in, run
 from tests.engine.harness import Harness

@@ -5,13 +5,14 @@ its rights with the platform's next `up`.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from infra import settings, stack_files, values
 from infra.branches import BRANCHES, Branch
+from infra.fargate import environment_namespace
 from infra.host_names import belongs_to, host_in, jenkins_host
 from infra.settings import PROJECT, Configuration, SettingsError
 
@@ -40,7 +41,8 @@ def on(platform: str, directory: Path) -> tuple[Tenant, ...]:
     declared = stack_files.configurations(directory).values()
     found = [_tenant(given) for given in declared if settings.branch_of(given)]
     tenants = tuple(tenant for owner, tenant in found if owner == platform)
-    _require_unshared("namespace", {tenant.stack: tenant.namespace for tenant in tenants})
+    named = {tenant.stack for tenant in tenants if tenant.namespace != environment_namespace(tenant.stack)}
+    _require_unshared("namespace", {tenant.stack: tenant.namespace for tenant in tenants}, named)
     return tenants
 
 
@@ -57,7 +59,9 @@ def names(tenants: Sequence[Tenant], domain: str) -> dict[str, str]:
     """
     answered = {tenant.stack: host_in(domain, tenant.stack, tenant.host) for tenant in tenants}
     found = {stack: host for stack, host in answered.items() if host is not None and belongs_to(host, domain)}
-    _require_unshared("host", {"Jenkins": jenkins_host(domain), **found})
+    _require_unshared(
+        "host", {"Jenkins": jenkins_host(domain), **found}, {tenant.stack for tenant in tenants if tenant.host}
+    )
     return found
 
 
@@ -86,12 +90,14 @@ def _told_apart(stack: str) -> str:
     return named
 
 
-def _require_unshared(key: str, taken: Mapping[str, str]) -> None:
-    """What two share, the one that is not reviewed could take from the other."""
-    twice = [value for value, number in Counter(taken.values()).items() if number > 1]
-    if twice:
-        claims = " and ".join(owner for owner, value in taken.items() if value == twice[0])
+def _require_unshared(key: str, taken: Mapping[str, str], named: Collection[str]) -> None:
+    """What two share, the one that is not reviewed could take from the other. `named` are the stacks whose settings say
+    it, and whose default is another."""
+    for value in (value for value, number in Counter(taken.values()).items() if number > 1):
+        claims = [owner for owner, claimed in taken.items() if claimed == value]
+        mend = [f"config rm {PROJECT}:{key} -s {stack}" for stack in claims if stack in named]
+        command = mend[-1] if mend else f"config set {PROJECT}:{key} NAME -s {claims[-1]}"
         raise SettingsError(
-            f"{claims} would share the {key} {twice[0]!r}, and the rights on it. Give each its own: "
-            f"`pulumi config set {PROJECT}:{key} VALUE -s STACK`."
+            f"{' and '.join(claims)} would share the {key} {value!r}, and the rights on it. Give each its own: "
+            f"`pulumi {command}`."
         )

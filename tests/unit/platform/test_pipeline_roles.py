@@ -287,6 +287,8 @@ def test_an_environment_with_a_name_of_its_own_has_the_right_on_that(host: str) 
         ({"smallcase:host": "blue.example.org"}, "blue and develop would share the host 'blue.example.org'"),
         ({"smallcase:host": "jenkins.example.org"}, "Jenkins and develop would share the host 'jenkins.example.org'"),
         ({"smallcase:namespace": "smallcase-blue"}, "blue and develop would share the namespace 'smallcase-blue'"),
+        ({"smallcase:namespace": "smallcase-blue"}, "`pulumi config rm smallcase:namespace -s develop`"),
+        ({"smallcase:host": "jenkins.example.org"}, "`pulumi config rm smallcase:host -s develop`"),
     ],
 )
 def test_what_is_another_environments_cannot_be_claimed_by_a_stack_file(settings: Mapping[str, str], says: str) -> None:

@@ -29,6 +29,7 @@ def main() -> None:
         repository="example/smallcase",
         github_app="1",
         agents={"deploy": "10.42.0.11"},
+        labels={"deploy": "deploy"},
     )
     agent = Agent(label="deploy", region="us-east-1", parameters="/jenkins", controller_address="10.42.0.10")
     json.dump(

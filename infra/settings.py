@@ -39,6 +39,7 @@ KEYS: Final = frozenset(
         "registryEndpoints",
         "ingressControllerChart",
         "approvals",
+        "developers",
         "domain",
         "hostImage",
         "jenkinsAllowList",
@@ -120,6 +121,8 @@ class GitHub:
     """Number of the GitHub App that Jenkins reports checks as: no other app's check counts."""
     approvals: int
     """How many people have to approve a pull request into staging or master."""
+    developers: str
+    """Slug of the team that alone commits to develop; empty for everybody who may push."""
 
 
 @final
@@ -469,5 +472,10 @@ def _github(given: Configuration) -> GitHub:
             "a number from 0 to 6",
             values.one_of({str(number): number for number in range(7)}),
             example="1",
+        ),
+        developers=given.value(
+            "developers",
+            "a team of the owner's by its slug, as in its address, or nothing",
+            values.or_empty(values.team),
         ),
     )

@@ -47,6 +47,7 @@ machine_image: Final = _matching(re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?"))
 mail: Final = _matching(re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+"))
 repository: Final = _matching(re.compile(r"[\w.-]{1,39}/[\w.-]{1,100}"))
 number: Final = _matching(re.compile(r"\d{1,12}"))
+team: Final = _matching(re.compile(r"[a-z0-9][a-z0-9_-]{0,99}"))
 
 
 def optional(read: Callable[[str], T]) -> Callable[[str], T | None]:

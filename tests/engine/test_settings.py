@@ -321,7 +321,7 @@ def two_zones(**_: object) -> SimpleNamespace:
 
 
 def no_owners(directory: Path) -> None:
-    require_owners(GitHub(owner="someone", name="smallcase", app=1, approvals=1), directory)
+    require_owners(GitHub(owner="someone", name="smallcase", app=1, approvals=1, developers=""), directory)
 
 
 def no_platform(_: Path) -> None:

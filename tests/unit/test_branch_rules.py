@@ -40,7 +40,8 @@ class Recorder(Mocks):
         return args.name, inputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, object], list[tuple[str, str]] | None]:
-        raise AssertionError(f"no call is needed, not even {args.token}")
+        assert args.token == "github:index/getTeam:getTeam", f"no call is needed, not even {args.token}"
+        return {"id": {"committers": "42"}[cast("str", args.args["slug"])]}, []
 
 
 @pytest.fixture
@@ -66,9 +67,13 @@ def approvals(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def registered(approvals: int, owned: Path, monkeypatch: pytest.MonkeyPatch) -> list[Registered]:
     monkeypatch.setenv("GITHUB_TOKEN", "a-token-of-the-person-who-runs-it")
+    return register(github(approvals=approvals), owned)
+
+
+def register(repository: GitHub, owned: Path) -> list[Registered]:
+    """What the program registers for a repository."""
     mocks = Recorder()
     pulumi.runtime.set_mocks(mocks, project="smallcase", stack="platform", preview=False)
-    repository = github(approvals)
 
     def program() -> None:
         BranchRules("branch-rules", repository, owned)
@@ -112,15 +117,63 @@ def test_no_branch_is_rewritten_or_deleted(registered: list[Registered], branch:
     assert (at(rules, "nonFastForward"), at(rules, "deletion")) == (True, True)
 
 
-def test_a_release_stays_at_its_commit(registered: list[Registered]) -> None:
-    assert at(rulesets(registered)["releases"], "rules") == {"deletion": True, "update": True}
+APP: Final = ("Integration", 4711)
+WRITER: Final = ("RepositoryRole", 4)
+MAINTAINER: Final = ("RepositoryRole", 2)
+ADMINISTRATOR: Final = ("RepositoryRole", 5)
+COMMITTER: Final = ("Team", 42)
+PUSHERS: Final = (WRITER, MAINTAINER, ADMINISTRATOR)
+DEVELOP: Final = "refs/heads/develop"
+RELEASE: Final = "refs/tags/v*"
 
 
-def test_develop_takes_direct_commits(registered: list[Registered]) -> None:
-    assert set(cast("dict[str, object]", at(rulesets(registered)["develop"], "rules"))) == {
-        "nonFastForward",
-        "deletion",
-    }
+def may(registered: list[Registered], actor: tuple[str, int], rule: str, ref: str) -> bool:
+    """Whether GitHub lets somebody who has the permission do what a rule is about.
+
+    Every ruleset of the ref has a say, and only who is on its list passes it: an app as itself, never by a role.
+    """
+    for ruleset in rulesets(registered).values():
+        if ref in cast("list[str]", at(ruleset, "conditions", "refName", "includes")):
+            bypass = cast("list[dict[str, object]]", cast("dict[str, object]", ruleset).get("bypassActors", []))
+            listed = actor in {(entry["actorType"], entry["actorId"]) for entry in bypass}
+            if cast("dict[str, object]", at(ruleset, "rules")).get(rule) and not listed:
+                return False
+    return True
+
+
+def test_nobody_moves_or_deletes_a_release(registered: list[Registered]) -> None:
+    for actor in (*PUSHERS, APP):
+        assert not may(registered, actor, "update", RELEASE)
+        assert not may(registered, actor, "deletion", RELEASE)
+
+
+def test_a_release_is_made_by_the_app_alone(registered: list[Registered]) -> None:
+    assert may(registered, APP, "creation", RELEASE)
+    assert not any(may(registered, actor, "creation", RELEASE) for actor in PUSHERS)
+
+
+def test_develop_takes_direct_commits_of_whoever_may_push(registered: list[Registered]) -> None:
+    assert all(may(registered, actor, "update", DEVELOP) for actor in PUSHERS)
+
+
+def test_a_token_of_the_app_pushes_to_no_branch_that_is_deployed(registered: list[Registered]) -> None:
+    """Code of a pull request may get hold of one: whatever it can write, it is not deployed."""
+    assert not may(registered, APP, "update", DEVELOP)
+    for branch in ("staging", "master"):
+        assert "pullRequest" in cast("dict[str, object]", at(rulesets(registered)[branch], "rules"))
+        assert "bypassActors" not in cast("dict[str, object]", rulesets(registered)[branch])
+
+
+def test_nobody_who_may_push_to_develop_rewrites_or_deletes_it(registered: list[Registered]) -> None:
+    for actor in (*PUSHERS, APP):
+        assert not may(registered, actor, "nonFastForward", DEVELOP)
+        assert not may(registered, actor, "deletion", DEVELOP)
+
+
+def test_a_team_that_is_named_is_the_only_one_to_commit_to_develop(owned: Path) -> None:
+    registered = register(github(developers="committers"), owned)
+    assert may(registered, COMMITTER, "update", DEVELOP)
+    assert not any(may(registered, actor, "update", DEVELOP) for actor in (*PUSHERS, APP))
 
 
 @pytest.mark.parametrize("branch", ["staging", "master"])
@@ -157,6 +210,7 @@ def test_an_environment_makes_no_branch_rules_even_with_a_repository() -> None:
         ({"githubApp": ""}, ["smallcase:githubApp is ''", "number"]),
         ({"githubApp": "jenkins"}, ["smallcase:githubApp is 'jenkins'", "number"]),
         ({"approvals": 7}, ["'7'", "from 0 to 6"]),
+        ({"developers": "@someone/committers"}, ["smallcase:developers", "slug"]),
     ],
 )
 def test_a_repository_that_cannot_be_right_is_refused(changes: dict[str, object], says: list[str]) -> None:
@@ -170,8 +224,8 @@ def test_a_repository_without_an_owner_is_refused_with_the_command_that_mends_it
         parse(configuration("platform", **REPOSITORY))
 
 
-def github(approvals: int) -> GitHub:
-    found = parse(configuration("platform", OWNER, **REPOSITORY, approvals=approvals)).github
+def github(**changes: object) -> GitHub:
+    found = parse(configuration("platform", OWNER, **REPOSITORY, **changes)).github
     assert found
     return found
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TextIO
 
-from pipeline import checks, deploy, drift, flow, preview, release, teardown, verify
+from pipeline import checks, deploy, drift, flow, hooks, preview, release, teardown, verify
 from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
 from pipeline.streams import print_anything
@@ -17,7 +17,7 @@ exit codes:
   1    it failed: a test, an image, a deployment, a page
   2    wrong use: an unknown argument, no branch, a missing file, program or credential
   3    a rule refuses it, and is quoted
-  4    drift
+  4    drift: the cloud, or GitHub's addresses, are not what they were
   5    somebody else held the stack's lock until the deadline
   130  interrupted; the previous version served when last seen, and a rollout that has begun may still finish
 """
@@ -41,6 +41,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "verify": verify,
     "release": release,
     "drift": drift,
+    "hooks": hooks,
     "teardown": teardown,
 }
 

@@ -53,9 +53,8 @@ class GitHub:
                 f"Releases go to {repository} on GitHub, and GITHUB_TOKEN is not set.",
                 "Set it to a token that may write the repository's contents; unset GITHUB_REPOSITORY for tags alone.",
             )
-        api = _address(environment, "GITHUB_API_URL", "https://api.github.com")
         server = _address(environment, "GITHUB_SERVER_URL", "https://github.com")
-        return cls(repository=repository, token=token, api=api, server=server)
+        return cls(repository=repository, token=token, api=api(environment), server=server)
 
     def git_options(self) -> Sequence[str]:
         """Options by which Git signs in to this server, and to no other. The token stays in the environment, where
@@ -112,6 +111,15 @@ class GitHub:
             raise Failed(f"GitHub refused ({error.code}) {address}{through(address)}: {said}", way_out) from None
         except (URLError, HTTPException, OSError, ValueError) as error:
             raise Failed(f"GitHub did not answer at {self.api}{through(self.api)}: {error}", way_out) from None
+
+
+def api(environment: Mapping[str, str]) -> str:
+    """Address of GitHub's interface, which GITHUB_API_URL says otherwise.
+
+    Raises:
+        WrongUse: it is no address.
+    """
+    return _address(environment, "GITHUB_API_URL", "https://api.github.com")
 
 
 def _address(environment: Mapping[str, str], variable: str, usual: str) -> str:

@@ -1,6 +1,6 @@
-"""The way to Jenkins from the internet, where there is a domain: TLS, for people in an allow-list and for GitHub."""
+"""The way to Jenkins from the internet, where there is a domain: people in an allow-list, and the hooks of GitHub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final, final
@@ -8,18 +8,17 @@ from typing import Final, final
 import pulumi
 import pulumi_aws as aws
 
+from infra import github_hooks
 from infra.host_names import jenkins_host
 from infra.names import physical_name
 from infra.platform.domain import Domain
 from infra.platform.firewall import Firewall
 from infra.platform.network import Network
 
-GITHUB_HOOKS: Final = tuple(
-    map(IPv4Network, ("192.30.252.0/22", "185.199.108.0/22", "140.82.112.0/20", "143.55.64.0/20"))
-)
-"""Where GitHub's web hooks come from: `hooks` of https://api.github.com/meta"""
-
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+VALUES: Final = 5
+"""That the conditions of one rule may have, paths and addresses together; not to be raised
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html)."""
 
 
 @final
@@ -57,7 +56,7 @@ class FrontDoor(pulumi.ComponentResource):
         )
         firewall.admit_ranges(args.allow_list, 443, "People in smallcase:jenkinsAllowList")
         firewall.admit_ranges(args.allow_list, 80, "People in smallcase:jenkinsAllowList, sent on to HTTPS")
-        firewall.admit_ranges(GITHUB_HOOKS, 443, "Web hooks of GitHub")
+        firewall.admit_ranges(github_hooks.RANGES, 443, "Web hooks of GitHub")
         args.firewall.admit(firewall, args.port, "Jenkins, from its load balancer alone")
         balancer = aws.lb.LoadBalancer(
             "front-door",
@@ -84,16 +83,35 @@ class FrontDoor(pulumi.ComponentResource):
         aws.lb.TargetGroupAttachment(
             "front-door", target_group_arn=group.arn, target_id=args.instance_id, port=args.port, opts=child
         )
-        aws.lb.Listener(
+        https = aws.lb.Listener(
             "https",
             load_balancer_arn=balancer.arn,
             port=443,
             protocol="HTTPS",
             ssl_policy=TLS_POLICY,
             certificate_arn=args.domain.certificate_arn,
-            default_actions=[{"type": "forward", "target_group_arn": group.arn}],
+            # Whoever is in no rule below gets no further, whatever the security group lets in.
+            default_actions=[
+                {
+                    "type": "fixed-response",
+                    "fixed_response": {
+                        "content_type": "text/plain",
+                        "message_body": "Not for you.",
+                        "status_code": "403",
+                    },
+                }
+            ],
             opts=child,
         )
+        for priority, (who, conditions) in enumerate(admitted(args.allow_list), 1):
+            aws.lb.ListenerRule(
+                who,
+                listener_arn=https.arn,
+                priority=priority,
+                conditions=conditions,
+                actions=[{"type": "forward", "target_group_arn": group.arn}],
+                opts=child,
+            )
         aws.lb.Listener(
             "http",
             load_balancer_arn=balancer.arn,
@@ -107,3 +125,21 @@ class FrontDoor(pulumi.ComponentResource):
         args.domain.alias("jenkins", host, balancer)
         self.url = f"https://{host}"
         self.register_outputs({"url": self.url})
+
+
+def admitted(
+    allow_list: Sequence[IPv4Network],
+) -> Iterator[tuple[str, list[aws.lb.ListenerRuleConditionArgsDict]]]:
+    """Name and conditions of each rule: people from the allow-list everywhere, GitHub at the path of its hooks."""
+    for number, people in enumerate(_batches(allow_list, VALUES)):
+        yield f"people-{number}", [_from(people)]
+    for number, hooks in enumerate(_batches(github_hooks.RANGES, VALUES - 1)):
+        yield f"hooks-{number}", [{"path_pattern": {"values": [github_hooks.PATH]}}, _from(hooks)]
+
+
+def _batches(ranges: Sequence[IPv4Network], size: int) -> Iterator[Sequence[IPv4Network]]:
+    return (ranges[start : start + size] for start in range(0, len(ranges), size))
+
+
+def _from(ranges: Sequence[IPv4Network]) -> aws.lb.ListenerRuleConditionArgsDict:
+    return {"source_ip": {"values": [str(addresses) for addresses in ranges]}}

@@ -1,4 +1,4 @@
-"""GitHub, as far as releases need it."""
+"""GitHub, as far as the verbs need it."""
 
 import json
 import threading
@@ -9,16 +9,20 @@ from typing import cast
 
 
 class FakeGitHub:
-    """The two calls of GitHub's interface that releases need, over HTTP."""
+    """The calls of GitHub's interface that the verbs make, over HTTP."""
 
     def __init__(self) -> None:
         self.releases: list[dict[str, object]] = []
         self.refuse = 0
         self.tokens: set[str] = set()
+        self.meta: object = {}
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path == "/meta":
+                    self._answer(200, fake.meta)
+                    return
                 query = dict(part.split("=") for part in self.path.partition("?")[2].split("&"))
                 size, page = int(query["per_page"]), int(query["page"])
                 self._answer(200, fake.releases[size * (page - 1) : size * page])
@@ -33,7 +37,7 @@ class FakeGitHub:
                 self._answer(201, body)
 
             def _answer(self, code: int, body: object) -> None:
-                fake.tokens.add(self.headers["Authorization"])
+                fake.tokens.add(self.headers.get("Authorization", "none"))
                 self.send_response(code)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())

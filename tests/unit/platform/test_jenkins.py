@@ -2,6 +2,8 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv4Network
 from typing import cast
 
 import pytest
@@ -261,3 +263,54 @@ def test_the_load_balancer_speaks_tls_and_sends_plain_http_there() -> None:
     assert group.at("healthCheck", "path") == "/login"
     record = graph.one("aws:route53/record:Record", "jenkins")
     assert record.text("name") == "jenkins.example.org"
+
+
+def answer(graph: Graph, source: str, path: str) -> str:
+    """What the load balancer does with a request: as the first rule says whose conditions hold, else as the default."""
+    for rule in sorted(graph.of("aws:lb/listenerRule:ListenerRule"), key=lambda rule: float(str(rule.at("priority")))):
+        conditions = cast("list[dict[str, dict[str, list[str]]]]", rule.at("conditions"))
+        if all(
+            any(fnmatchcase(path, pattern) for pattern in condition["pathPattern"]["values"])
+            if "pathPattern" in condition
+            else any(IPv4Address(source) in IPv4Network(addresses) for addresses in condition["sourceIp"]["values"])
+            for condition in conditions
+        ):
+            return rule.text("actions", 0, "type")
+    action = graph.one("aws:lb/listener:Listener", "https").at("defaultActions", 0)
+    return str(cast("dict[str, dict[str, str]]", action).get("fixedResponse", {}).get("statusCode", action))
+
+
+PERSON, HOOK, STRANGER = "198.51.100.7", "140.82.115.1", "203.0.113.9"
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/job/smallcase/", "/github-webhook/"])
+def test_people_in_the_list_reach_all_of_jenkins_and_others_nothing(path: str) -> None:
+    graph = platform(**WITH_DOMAIN)
+    assert answer(graph, PERSON, path) == "forward"
+    assert answer(graph, STRANGER, path) == "403"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/script", "/github-webhook", "/github-webhook/../script", "/x/github-webhook/"]
+)
+def test_the_addresses_of_github_reach_the_path_of_its_hooks_alone(path: str) -> None:
+    """They are shared: much that runs at GitHub comes from there, and not every hook is of this repository."""
+    graph = platform(**WITH_DOMAIN)
+    assert answer(graph, HOOK, "/github-webhook/") == "forward"
+    assert answer(graph, HOOK, path) == "403"
+
+
+@pytest.mark.parametrize("people", [1, 5, 6, 23])
+def test_no_rule_has_more_values_than_elastic_load_balancing_takes(people: int) -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html"""
+    allowed = [f"198.51.100.{number}/32" for number in range(people)]
+    graph = platform(**{**WITH_DOMAIN, "jenkinsAllowList": json.dumps(allowed)})
+    rules = graph.of("aws:lb/listenerRule:ListenerRule")
+    assert all(1 <= values(rule) <= 5 for rule in rules)
+    assert len({str(rule.at("priority")) for rule in rules}) == len(rules) <= 100
+    assert all(answer(graph, allow.partition("/")[0], "/") == "forward" for allow in allowed)
+
+
+def values(rule: Node) -> int:
+    conditions = cast("list[dict[str, dict[str, list[str]]]]", rule.at("conditions"))
+    return sum(len(part["values"]) for condition in conditions for part in condition.values())

@@ -13,7 +13,7 @@ KEPT := GIT_ASKPASS GIT_PROXY% GIT_SSH% GIT_SSL% PYTEST_ADDOPTS \
 unexport $(filter-out $(KEPT), $(filter GIT_% PIP_% PYTEST_% PYTHON% UV_%, $(.VARIABLES))) \
 	BASH_ENV CDPATH GREP_OPTIONS VIRTUAL_ENV
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons quotas cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons plugins quotas cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins h
 
 add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
 	@$(PYTHON) -m operations add-ons --region "$(or $(REGION),us-east-1)"
+
+plugins: .venv/ready ## Compare the pinned checksums of Pulumi's plugins with both sites that have them
+	@$(PYTHON) -m operations plugins
 
 quotas: .venv/ready ## AWS: ask whether the account's quotas are large enough (REGION=us-east-1)
 	@$(PYTHON) -m operations quotas --region "$(or $(REGION),us-east-1)"

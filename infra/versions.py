@@ -10,8 +10,16 @@ PULUMI: Final = "3.259.0"
 PULUMI_SHA256: Final = "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5"
 """Of the CLI for linux-x64, as Pulumi's own formula has it
 (https://github.com/pulumi/homebrew-tap/blob/master/Formula/pulumi.rb)."""
+PULUMI_AWS: Final = "7.51.1"
 PULUMI_KUBERNETES: Final = "4.25.0"
 PULUMI_DOCKER_BUILD: Final = "0.0.22"
+
+# Of the plugins' archives for linux-amd64. `make plugins` compares them with the sites that have the archives, and says
+# what to put here. An agent refuses a plugin that has none.
+PULUMI_AWS_SHA256: Final = ""
+PULUMI_DOCKER_BUILD_SHA256: Final = ""
+PULUMI_KUBERNETES_SHA256: Final = "6ea3d53c16a00c4d1017c4d109928d8f4801fd7cd978965cd43917561f3774b0"
+"""As nixpkgs has it (https://github.com/NixOS/nixpkgs/blob/0501eb325e7384fc5a54bf8df23814ecf4d50096/pkgs/by-name/pu/pulumi-bin/data.nix)."""
 
 KUBERNETES: Final = "1.35"
 """Minor version of the EKS control plane. 1.34 leaves standard support on 2 December 2026; extended support costs six

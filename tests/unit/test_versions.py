@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from infra import versions
+from infra.plugins import Plugin, plugins
 from tests.stack_files import CHECKOUT
 
 PROJECT = cast(
@@ -30,6 +31,7 @@ def test_every_sdk_is_locked_in_the_version_that_is_required(package: str) -> No
     ("package", "version"),
     [
         ("pulumi", versions.PULUMI),
+        ("pulumi-aws", versions.PULUMI_AWS),
         ("pulumi-docker-build", versions.PULUMI_DOCKER_BUILD),
         ("pulumi-kubernetes", versions.PULUMI_KUBERNETES),
         ("uv", versions.UV),
@@ -59,3 +61,9 @@ def test_the_agents_have_a_kubectl_that_speaks_to_the_cluster() -> None:
 
 def test_the_agents_have_the_oldest_python_that_the_project_takes() -> None:
     assert PROJECT["requires-python"] == f">={versions.PYTHON}"
+
+
+@pytest.mark.parametrize("plugin", plugins(), ids=lambda plugin: plugin.name)
+def test_the_checksum_of_a_plugin_is_one_or_is_said_to_be_missing(plugin: Plugin) -> None:
+    assert re.fullmatch("[0-9a-f]{64}|", plugin.sha256)
+    assert getattr(versions, plugin.pin) == plugin.sha256

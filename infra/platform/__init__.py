@@ -8,11 +8,13 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra import account, tenants
+from infra.branches import PREVIEW
 from infra.contract import PlatformContract
 from infra.names import physical_name
 from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
 from infra.platform.domain import Domain, hosted_zone
+from infra.platform.fresh_root import FreshRoot, FreshRootArgs
 from infra.platform.front_door import TLS_POLICY
 from infra.platform.ingress_controller import INGRESS_CLASS, IngressController, IngressControllerArgs
 from infra.platform.jenkins import Jenkins, JenkinsArgs
@@ -157,6 +159,16 @@ class Platform(pulumi.ComponentResource):
                 github_app=settings.github_app,
                 domain=domain,
                 allow_list=settings.jenkins_allow_list,
+            ),
+            child,
+        )
+        FreshRoot(
+            "preview-root",
+            FreshRootArgs(
+                name=platform,
+                region=region,
+                account_id=args.account_id,
+                instance_id=self.jenkins.instance_ids[PREVIEW],
             ),
             child,
         )

@@ -481,6 +481,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "aws:dlm/lifecyclePolicy:LifecyclePolicy": Kind(
         service="DLM", operation="LifecyclePolicy", id="policy-{hex}", arn="arn:aws:dlm:{region}:{account}:policy/{id}"
     ),
+    "aws:scheduler/schedule:Schedule": Kind(
+        service="Scheduler",
+        operation="Schedule",
+        id="default/{name}",
+        arn="arn:aws:scheduler:{region}:{account}:schedule/default/{name}",
+        named="name",
+        longest=64,
+        replaces=_replaces("name", "namePrefix", "groupName"),
+        tagged=False,
+    ),
     "aws:ssm/parameter:Parameter": Kind(
         service="SSM",
         operation="Parameter",

@@ -44,7 +44,7 @@ lint: .venv/ready ## Linters and the type checker over everything
 	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins tests --include='*' --exclude='*.py')
 	@.venv/bin/yamllint --strict .
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
-	@$(PYTHON) -m rehearsal.toolchain.groovy_lint Jenkinsfile tests/jenkins/harness.groovy tests/jenkins/job_dsl.groovy
+	@$(PYTHON) -m rehearsal.toolchain.groovy_lint Jenkinsfile jenkins/one-build.groovy tests/jenkins/*.groovy
 
 format: .venv/ready ## Format the code
 	@$(PYTHON) -m ruff check --fix

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, final
 
 from infra import state, versions
+from infra.branches import PREVIEW
+from infra.plugins import plugins
 
 JENKINS: Final = Path(__file__).resolve().parent.parent.parent / "jenkins"
 PROGRAMS: Final = "/opt/smallcase"
@@ -133,11 +135,13 @@ class Agent:
             "UV_VERSION": versions.UV,
             "PULUMI_VERSION": versions.PULUMI,
             "PULUMI_SHA256": versions.PULUMI_SHA256,
+            "PULUMI_PLUGINS": " ".join(f"{one.name}:{one.version}:{one.sha256}" for one in plugins()),
             "BUILDKIT_VERSION": versions.BUILDKIT,
             "KUBECTL_VERSION": versions.KUBECTL,
             "KUBECTL_SHA256": versions.KUBECTL_SHA256,
         }
-        return _packed(_common("agent", self.region, self.parameters, environment))
+        build = {f"{PROGRAMS}/build.sh": _script("build")} if self.label == PREVIEW else {}
+        return _packed({**_common("agent", self.region, self.parameters, environment), **build})
 
 
 def unpacked(user_data: str) -> str:
@@ -165,8 +169,8 @@ def _script(name: str) -> str:
 
 def _configuration() -> dict[str, str]:
     """Jenkins's own configuration, as the repository has it."""
-    sources = (JENKINS / name for name in ("plugins.txt", "jenkins.yaml"))
-    return {f"/etc/jenkins/{source.name}": source.read_text(encoding="utf-8") for source in sources if source.exists()}
+    names = ("plugins.txt", "jenkins.yaml", "one-build.groovy")
+    return {f"/etc/jenkins/{name}": (JENKINS / name).read_text(encoding="utf-8") for name in names}
 
 
 def _packed(files: Mapping[str, str]) -> str:

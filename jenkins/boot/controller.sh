@@ -54,6 +54,8 @@ publish controller/key "$(cut -d ' ' -f 1,2 "$KEY.pub")"
 systemctl enable --now smallcase-keys.timer
 
 systemctl stop jenkins
+rm -rf "$HOME_DIRECTORY/init.groovy.d"
+install -D -o jenkins -g jenkins -m 0644 /etc/jenkins/one-build.groovy "$HOME_DIRECTORY/init.groovy.d/one-build.groovy"
 rm -rf "$HOME_DIRECTORY/plugins"
 mv "$HOME_DIRECTORY/plugins.new" "$HOME_DIRECTORY/plugins"
 systemctl daemon-reload

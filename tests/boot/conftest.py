@@ -43,6 +43,12 @@ MANAGER_URL: Final = (
 PULUMI_URL: Final = f"get.pulumi.com/releases/sdk/pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
 KUBECTL_URL: Final = f"dl.k8s.io/release/v{versions.KUBECTL}/bin/linux/amd64/kubectl"
 KUBECTL: Final = b"#!/bin/sh\necho the kubectl\n"
+PLUGINS: Final = {
+    "AWS": f"aws-v{versions.PULUMI_AWS}",
+    "DOCKER_BUILD": f"docker-build-v{versions.PULUMI_DOCKER_BUILD}",
+    "KUBERNETES": f"kubernetes-v{versions.PULUMI_KUBERNETES}",
+}
+"""Provider plugins with their versions, by what their checksums are called."""
 
 Start = Callable[..., Machine]
 
@@ -78,6 +84,8 @@ def _layers(
         patch.setattr(versions, "JENKINS_PLUGIN_MANAGER_SHA256", checksum(MANAGER))
         patch.setattr(versions, "KUBECTL_SHA256", checksum(KUBECTL))
         patch.setattr(versions, "PULUMI_SHA256", checksum(_pulumi()))
+        for name, plugin in PLUGINS.items():
+            patch.setattr(versions, f"PULUMI_{name}_SHA256", checksum(_plugin(plugin)))
         for label, host in {"controller": CONTROLLER, **AGENTS}.items():
             machine = Machine.create(tmp_path_factory.mktemp(label), _base, _internet, volume=None)
             machine.read_user_data(host)
@@ -102,6 +110,13 @@ def _agent(
     tmp_path_factory: pytest.TempPathFactory, _layers: dict[str, tuple[Path, ...]], _internet: Internet
 ) -> Booted:
     return _boot(Machine.create(tmp_path_factory.mktemp("agent"), _layers["preview"], _internet, volume=None))
+
+
+@pytest.fixture(scope="session")
+def _builder(
+    tmp_path_factory: pytest.TempPathFactory, _layers: dict[str, tuple[Path, ...]], _internet: Internet
+) -> Booted:
+    return _boot(Machine.create(tmp_path_factory.mktemp("builder"), _layers["deploy"], _internet, volume=None))
 
 
 def _boot(machine: Machine) -> Booted:
@@ -149,6 +164,13 @@ def controller(tmp_path: Path, _controller: Booted, _volume: Path, reached: Inte
 
 
 @pytest.fixture
+def builder(tmp_path: Path, _builder: Booted, reached: Internet) -> Machine:
+    """One for `deploy` that has booted."""
+    reached.parameters.update(_builder.parameters)
+    return Machine.create(tmp_path / "builder", _builder.layers, reached, volume=None)
+
+
+@pytest.fixture
 def agent(tmp_path: Path, _agent: Booted, reached: Internet) -> Machine:
     """One for `preview` that has booted."""
     reached.parameters.update(_agent.parameters)
@@ -166,6 +188,7 @@ def fill(reached: Internet) -> None:
             elsewhere: MANAGER,
             PULUMI_URL: _pulumi(),
             KUBECTL_URL: KUBECTL,
+            **{plugin_url(plugin): _plugin(plugin) for plugin in PLUGINS.values()},
         }
     )
     reached.parameters.update({f"{PARAMETERS}/{name}": "pending" for name in PUBLIC})
@@ -176,14 +199,30 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def plugin_url(plugin: str) -> str:
+    """Where the archive of a provider plugin is."""
+    return f"get.pulumi.com/releases/plugins/pulumi-resource-{plugin}-linux-amd64.tar.gz"
+
+
 @functools.cache
 def _pulumi() -> bytes:
-    """An archive such as Pulumi's, with one date and so one checksum."""
-    program = f"#!/bin/sh\necho v{versions.PULUMI}\n".encode()
+    """An archive such as that of Pulumi's programs."""
+    says = f"#!/bin/sh\necho v{versions.PULUMI}\n"
+    return _archive({f"pulumi/{name}": says for name in ("pulumi", "pulumi-language-python")})
+
+
+@functools.cache
+def _plugin(plugin: str) -> bytes:
+    """An archive such as that of a provider plugin, with an owner of its own."""
+    return _archive({f"pulumi-resource-{plugin.rpartition('-')[0]}": f"#!/bin/sh\necho {plugin}\n"}, owner=1001)
+
+
+def _archive(programs: Mapping[str, str], owner: int = 0) -> bytes:
+    """Programs with one date, and so one checksum."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name in ("pulumi", "pulumi-language-python"):
-            entry = tarfile.TarInfo(f"pulumi/{name}")
-            entry.size, entry.mode = len(program), 0o755
-            archive.addfile(entry, io.BytesIO(program))
+        for name, text in programs.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid = len(text), 0o755, owner
+            archive.addfile(entry, io.BytesIO(text.encode()))
     return packed.getvalue()

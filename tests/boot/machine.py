@@ -7,6 +7,7 @@ cloud-init, systemd's checks, the file system, SSH, curl, pip and the AWS CLI ar
 import base64
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,8 +31,10 @@ PACKAGES: Final = (
     "iproute2",
     "openssh-client",
     "openssh-server",
+    "procps",
     "python3",
     "python3-pip",
+    "sudo",
     "systemd",
     "xfsprogs",
 )
@@ -158,6 +161,7 @@ class Machine:
     def read_user_data(self, host: Controller | Agent) -> None:
         """What happens once in its life."""
         self.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text(encoding="utf-8"))
+        self.write("/etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n")
         self.write("/etc/sites.pem", self.internet.authority.read_text(encoding="utf-8"))
         seed = self.directory / "upper/var/lib/cloud/seed/nocloud"
         seed.mkdir(parents=True)

@@ -6,7 +6,7 @@ import pytest
 
 from infra import versions
 from tests.agent_programs import agent_programs
-from tests.boot.conftest import KUBECTL_URL, PARAMETERS, PULUMI_URL, Start
+from tests.boot.conftest import KUBECTL_URL, PARAMETERS, PLUGINS, PULUMI_URL, Start, plugin_url
 from tests.boot.internet import Internet
 from tests.boot.machine import Machine
 from tests.boot.test_controller import HOME, KEY, MOUNT, fails, succeeds
@@ -22,24 +22,66 @@ def fresh(start: Start) -> Machine:
     return start("preview")
 
 
-def test_a_first_boot_ends_with_the_pinned_tools_in_the_hands_of_jenkins(fresh: Machine) -> None:
-    assert succeeds(fresh.boot()).splitlines()[-1] == "smallcase: agent preview is ready"
-    tools = "python3 --version; uv --version; pulumi version; pulumi-language-python; git --version; id -Gn; id -u"
-    said = succeeds(fresh.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; {tools}; cat /tmp/builder-smallcase'"))
+@pytest.mark.parametrize("label", ["preview", "open", "deploy"])
+def test_a_first_boot_ends_with_the_pinned_tools_in_the_hands_of_jenkins(start: Start, label: str) -> None:
+    fresh = start(label)
+    assert succeeds(fresh.boot()).splitlines()[-1] == f"smallcase: agent {label} is ready"
+    tools = "python3 --version; uv --version; pulumi version; pulumi-language-python; git --version; id -u"
+    said = succeeds(fresh.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; {tools}'"))
     lines = said.splitlines()
     assert lines[0].startswith(f"Python {versions.PYTHON}.")
     assert lines[1].startswith(f"uv {versions.UV}")
     assert lines[2:4] == [f"v{versions.PULUMI}"] * 2
-    assert lines[5:7] == ["jenkins docker", "1990"]
-    assert f"image=moby/buildkit:v{versions.BUILDKIT}" in lines[7]
+    assert lines[5] == "1990"
     assert succeeds(fresh.run(f"stat --format '%a %U' {WORK}")) == "700 jenkins\n"
 
 
-def test_jenkins_finds_every_program_that_a_stage_calls(agent: Machine) -> None:
-    programs = sorted(agent_programs())
-    said = succeeds(agent.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; command -v {' '.join(programs)}'"))
+def test_who_builds_images_has_docker_a_builder_and_the_registrys_helper(builder: Machine) -> None:
+    assert succeeds(builder.run("runuser -u jenkins -- id -Gn")) == "jenkins docker\n"
+    assert f"image=moby/buildkit:v{versions.BUILDKIT}" in succeeds(builder.run("cat /tmp/builder-smallcase"))
+    config = f"cat {WORK}/.docker/config.json && docker-credential-ecr-login get"
+    assert succeeds(builder.run(f"runuser -u jenkins -- bash -c '{config}'")).splitlines() == [
+        '{"credsStore": "ecr-login"}',
+        "the registry: get",
+    ]
+
+
+def test_the_agent_of_pull_requests_has_no_docker(agent: Machine) -> None:
+    """Who is in its group is root."""
+    assert succeeds(agent.run("runuser -u jenkins -- id -Gn")) == "jenkins\n"
+    assert succeeds(agent.run("getent group docker || command -v docker || echo none")) == "none\n"
+
+
+def test_the_plugins_are_those_of_the_pins_and_no_build_can_change_them(agent: Machine, builder: Machine) -> None:
+    for machine, home in ((builder, WORK), (agent, "/opt/smallcase/home")):
+        found = succeeds(
+            machine.run(f"cd {home}/.pulumi/plugins/ && for plugin in */*; do echo $plugin $($plugin); done")
+        )
+        names = [plugin.rpartition("-v")[0] for plugin in PLUGINS.values()]
+        expected = [
+            f"resource-{plugin}/pulumi-resource-{name}" for name, plugin in zip(names, PLUGINS.values(), strict=True)
+        ]
+        assert [line.partition(" ")[0] for line in found.splitlines()] == expected
+        assert [line.partition(" ")[2] for line in found.splitlines()] == list(PLUGINS.values())
+        others = "find -L /opt/smallcase/plugins ! -user root -o -perm /022"
+        assert succeeds(machine.run(others)) == ""
+
+
+def test_a_plugin_without_a_checksum_is_refused_with_what_to_do(fresh: Machine, reached: Internet) -> None:
+    settings = fresh.read("/etc/smallcase/host.env")
+    fresh.write("/etc/smallcase/host.env", re.sub(r"(aws:[\d.]+:)[0-9a-f]{64}", r"\1", settings))
+    refusal = f"smallcase: no checksum is pinned for the plugin aws {versions.PULUMI_AWS}: "
+    assert fails(fresh.boot()) == f"{refusal}run 'make plugins', and commit what it says"
+    assert not any("plugins/pulumi-resource-aws" in asked for asked in reached.asked)
+
+
+@pytest.mark.parametrize("label", ["preview", "deploy"])
+def test_jenkins_finds_every_program_that_a_stage_calls(agent: Machine, builder: Machine, label: str) -> None:
+    machine, missing = (agent, {"docker"}) if label == "preview" else (builder, set[str]())
+    programs = sorted(agent_programs() - missing)
+    said = succeeds(machine.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; command -v {' '.join(programs)}'"))
     assert [path.rpartition("/")[2] for path in said.splitlines()] == programs
-    assert succeeds(agent.run("runuser -u jenkins -- kubectl")) == "the kubectl\n"
+    assert succeeds(machine.run("runuser -u jenkins -- kubectl")) == "the kubectl\n"
 
 
 def test_systemd_finds_no_fault_in_the_units(agent: Machine) -> None:
@@ -64,7 +106,10 @@ def test_a_second_boot_changes_nothing(agent: Machine, reached: Internet) -> Non
     assert not any("restart" in call for call in agent.calls())
 
 
-@pytest.mark.parametrize(("program", "url"), [("pulumi", PULUMI_URL), ("kubectl", KUBECTL_URL)])
+@pytest.mark.parametrize(
+    ("program", "url"),
+    [("pulumi", PULUMI_URL), ("kubectl", KUBECTL_URL), ("resource-aws", plugin_url(PLUGINS["AWS"]))],
+)
 def test_a_download_with_another_checksum_is_refused_and_the_next_try_takes_the_right_one(
     fresh: Machine, reached: Internet, program: str, url: str
 ) -> None:
@@ -72,7 +117,8 @@ def test_a_download_with_another_checksum_is_refused_and_the_next_try_takes_the_
     reached.files[url] = b"something else"
     refused = rf"smallcase: https://{url} does not have the checksum '[0-9a-f]{{64}}', so it is not used"
     assert re.fullmatch(refused, fails(fresh.boot()))
-    assert program not in succeeds(fresh.run("ls /usr/local /usr/local/bin /opt/smallcase"))
+    places = "/usr/local /usr/local/bin /opt/smallcase /opt/smallcase/plugins"
+    assert f"\n{program}" not in fresh.run(f"ls -d {places.replace(' ', '/* ')}/* | sed 's|.*/||'").stdout
     reached.files[url] = right
     succeeds(fresh.boot())
 
@@ -83,6 +129,24 @@ def test_a_kubectl_of_another_version_is_replaced(agent: Machine, reached: Inter
     succeeds(agent.boot())
     assert reached.asked[0] == f"GET {KUBECTL_URL}"
     assert succeeds(agent.run("kubectl")) == "the kubectl\n"
+
+
+def test_an_agent_with_a_fresh_root_volume_is_an_agent_again_and_known_under_its_new_key(
+    agent: Machine, controller: Machine, start: Start, reached: Internet
+) -> None:
+    learn = f"{MOUNT} /opt/smallcase/keys.sh && cat {HOME}/.ssh/known_hosts"
+    name, address = f"{PARAMETERS}/preview/host-key", "10.42.0.10"
+    reached.parameters[name] = before = succeeds(
+        agent.run("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    ).strip()
+    assert f"{address} {before}\n" in succeeds(controller.run(learn))
+    agent.write("/usr/local/bin/left", "by somebody who became root")
+    restarted = start("preview")
+    succeeds(restarted.run("rm /etc/ssh/ssh_host_* && ssh-keygen -q -A"))
+    assert succeeds(restarted.boot()).splitlines()[-1] == "smallcase: agent preview is ready"
+    assert reached.parameters[name] != before
+    assert f"{address} {reached.parameters[name]}\n" in succeeds(controller.run(learn))
+    fails(restarted.run("cat /usr/local/bin/left"))
 
 
 def test_an_agent_waits_for_a_controller_that_has_published_nothing(agent: Machine) -> None:

@@ -44,7 +44,7 @@ def test_cloud_init_writes_the_files_and_starts_the_boot(fresh: Machine) -> None
     assert modes.splitlines() == [
         *(f"755 root /opt/smallcase/{name}.sh" for name in ("boot", "keys", "lib")),
         "644 root /etc/smallcase/host.env",
-        *(f"644 root /etc/jenkins/{name}" for name in ("jenkins.yaml", "plugins.txt")),
+        *(f"644 root /etc/jenkins/{name}" for name in ("jenkins.yaml", "one-build.groovy", "plugins.txt")),
     ]
 
 
@@ -82,6 +82,16 @@ def test_the_plugins_are_those_of_the_list_and_one_that_left_it_is_gone(controll
     controller.write("/etc/jenkins/plugins.txt", "git:5.10.1\n")
     succeeds(controller.boot())
     assert succeeds(controller.run(installed)).split() == ["git:5.10.1"]
+
+
+def test_jenkins_runs_the_script_of_the_repository_when_it_starts_and_no_other(controller: Machine) -> None:
+    scripts = f"{HOME}/init.groovy.d"
+    assert succeeds(controller.run(f"{MOUNT} cat {scripts}/*")) == (JENKINS / "one-build.groovy").read_text(
+        encoding="utf-8"
+    )
+    succeeds(controller.run(f"{MOUNT} echo 'println 1' >{scripts}/by-hand.groovy"))
+    succeeds(controller.boot())
+    assert succeeds(controller.run(f"{MOUNT} ls {scripts}")) == "one-build.groovy\n"
 
 
 def test_plugins_that_cannot_be_had_leave_jenkins_and_its_plugins_as_they_are(controller: Machine) -> None:

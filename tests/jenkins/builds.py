@@ -18,6 +18,7 @@ from tests.stack_files import CHECKOUT
 JENKINSFILE: Final = CHECKOUT / "Jenkinsfile"
 HARNESS: Final = Path(__file__).with_name("harness.groovy")
 JOB_DSL: Final = Path(__file__).with_name("job_dsl.groovy")
+ONE_BUILD: Final = Path(__file__).with_name("one_build.groovy")
 
 GROOVY: Final = "2.4.21"
 """The Groovy that Jenkins embeds."""
@@ -134,6 +135,11 @@ def run(sources: Mapping[str, str], scenarios: Mapping[str, Scenario]) -> dict[s
 def job_dsl(script: str) -> object:
     """What a Job DSL script says, as {word: [arguments…, {…}]}, with `${…}`, which Jenkins fills in, as it stands."""
     return json.loads(_groovy(JOB_DSL, script.replace("$", r"\$")))
+
+
+def one_build(script: str) -> Mapping[str, Mapping[str, list[str]]]:
+    """What happens to each agent, in order, in each of three builds."""
+    return cast("Mapping[str, Mapping[str, list[str]]]", json.loads(_groovy(ONE_BUILD, script)))
 
 
 def _groovy(program: Path, text: str) -> str:

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra import versions
 from infra.platform.boot import JENKINS, LIMIT, Agent, Controller, unpacked
+from infra.plugins import plugins
 from tests.agent_programs import agent_programs
 
 CONTROLLER = Controller(
@@ -32,7 +34,8 @@ AGENT = Agent(
     parameters="/smallcase-platform/jenkins",
     controller_address="10.42.192.10",
 )
-HOSTS: tuple[Controller | Agent, ...] = (CONTROLLER, AGENT)
+PREVIEW = replace(AGENT, label="preview")
+HOSTS: tuple[Controller | Agent, ...] = (CONTROLLER, AGENT, PREVIEW)
 
 
 def files(host: Controller | Agent) -> dict[str, str]:
@@ -113,6 +116,17 @@ def test_versions_are_the_pinned_ones() -> None:
     assert "--latest=false" in files(CONTROLLER)["/opt/smallcase/boot.sh"]
 
 
+def test_agents_get_every_plugin_of_an_environment_with_its_pin() -> None:
+    pins = [f"{plugin.name}:{plugin.version}:{plugin.sha256}" for plugin in plugins()]
+    assert environment(AGENT)["PULUMI_PLUGINS"].split(" ") == pins
+    assert {plugin.name for plugin in plugins()} == {"aws", "docker-build", "kubernetes"}
+
+
+def test_the_agent_of_pull_requests_alone_makes_a_user_for_each_build() -> None:
+    assert "/opt/smallcase/build.sh" in files(PREVIEW)
+    assert "/opt/smallcase/build.sh" not in files(AGENT)
+
+
 def test_every_program_that_a_stage_calls_is_one_that_agents_are_said_to_have() -> None:
     said = (JENKINS / "README.md").read_text(encoding="utf-8").partition("On each agent:")[2].partition("\n## ")[0]
     assert {"git", "kubectl", "pulumi", "uv"} < agent_programs()
@@ -129,8 +143,8 @@ def test_no_script_takes_the_newest_of_anything() -> None:
 
 def test_the_plugins_and_the_configuration_of_the_repository_arrive_on_the_controller() -> None:
     written = files(CONTROLLER)
-    for source in (*JENKINS.glob("plugins.txt"), *JENKINS.glob("jenkins.yaml")):
-        assert source.read_text(encoding="utf-8") in written.values()
+    for name in ("plugins.txt", "jenkins.yaml", "one-build.groovy"):
+        assert written[f"/etc/jenkins/{name}"] == (JENKINS / name).read_text(encoding="utf-8")
     assert not any("/etc/jenkins" in path for path in files(AGENT))
 
 
@@ -155,7 +169,7 @@ def test_too_many_files_for_user_data_are_refused(monkeypatch: pytest.MonkeyPatc
 def test_the_scripts_pass_the_linter() -> None:
     program = str(Path(sys.executable).with_name("shellcheck"))
     scripts = sorted(map(str, JENKINS.glob("boot/*.sh")))
-    assert len(scripts) == 5
+    assert len(scripts) == 6
     ran = subprocess.run(
         [program, "--external-sources", *scripts],
         cwd=JENKINS.parent,

@@ -1,9 +1,9 @@
 """Builds as Jenkins runs them: the Jenkinsfile says which commands run, on which agent and in which checkout, and they
 run for real, each with the rights of that agent.
 
-What Jenkins has around them is stood in for: an agent is a role of the rehearsal, its workspace a fresh clone with a
-detached commit, its packages those of the machine that tests (`uv` finds them complete), a question is answered with
-yes, and `test` runs TESTS, or every build would run everything.
+What Jenkins has around them is stood in for: an agent is the role of its trust domain in the rehearsal, its workspace a
+fresh clone with a detached commit, its packages those of the machine that tests (`uv` finds them complete), a question
+is answered with yes, and `test` runs TESTS, or every build would run everything.
 """
 
 import itertools
@@ -19,6 +19,7 @@ from typing import Final, final
 from pipeline.pulumi import PROJECT_VARIABLE
 from rehearsal import project
 from rehearsal.cluster import Standing
+from tests.jenkins.agents import domain
 from tests.jenkins.builds import JENKINSFILE, Build, Event, Scenario, run
 from tests.pipeline.fake_github import FakeGitHub
 from tests.pipeline.repository import Ran, Repository
@@ -158,7 +159,7 @@ class _Running:
         jenkins = self._jenkins
         node = event.within("node")
         assert node, f"{event} has no agent"
-        agent = str(next(iter(node.arguments.values())))
+        agent = domain(str(next(iter(node.arguments.values()))))
         environment = {
             **jenkins.standing.variables,
             **{name: value for name, value in jenkins.github.environment.items() if name != "GITHUB_TOKEN"},

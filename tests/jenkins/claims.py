@@ -11,15 +11,18 @@ from pipeline.pulumi import OVERRUN
 from tests.jenkins.builds import Build, Builds, Event, Scenario, pull_request, push
 
 VERB: Final = "uv run --locked python -m pipeline "
+DEPLOYING: Final = "uv run --locked --no-dev python -m pipeline "
+"""Where something is deployed: with what the program needs, and nothing that only tests do."""
 INSTALL: Final = "uv sync --locked"
 FLOW: Final = f"{VERB}flow"
 TEST: Final = f"{VERB}test"
 PREVIEW: Final = f"{VERB}preview --deadline 7m"
-PLAN: Final = f"{VERB}preview --save-plan reports/plan.json --deadline 7m"
-DEPLOY: Final = f"{VERB}deploy --plan reports/plan.json --deadline 35m"
-VERIFY: Final = f"{VERB}verify --deadline 5m"
-RELEASE: Final = f"{VERB}release"
+PLAN: Final = f"{DEPLOYING}preview --save-plan reports/plan.json --deadline 7m"
+DEPLOY: Final = f"{DEPLOYING}deploy --plan reports/plan.json --deadline 35m"
+VERIFY: Final = f"{DEPLOYING}verify --deadline 5m"
+RELEASE: Final = f"{DEPLOYING}release"
 DRIFT: Final = f"{VERB}drift --deadline 12m"
+HOOKS: Final = f"{VERB}hooks"
 
 TOKEN: Final = "GITHUB_TOKEN"
 """The variable that `pipeline release` reads."""
@@ -27,6 +30,8 @@ TOKEN: Final = "GITHUB_TOKEN"
 UNDER_DEPLOY_ROLE: Final = (PLAN, DEPLOY, VERIFY, RELEASE)
 CHANGE: Final = (INSTALL, FLOW, TEST, PREVIEW)
 DELIVERY: Final = (INSTALL, FLOW, TEST, PLAN, DEPLOY, VERIFY)
+
+NIGHT: Final = (DRIFT, HOOKS)
 
 BRANCHES: Final = ("develop", "staging", "master")
 PULL_REQUESTS: Final = (("feature/x", "develop"), ("develop", "staging"), ("staging", "master"))
@@ -67,7 +72,8 @@ def expected(scenario: Scenario) -> list[str]:
     if not scenario.target and scenario.branch not in BRANCHES:
         commands = (INSTALL, FLOW, TEST)
     if scenario.cause == "TimerTriggerCause":
-        commands = (DRIFT,)
+        # Whatever the one says, the other is asked.
+        return list(NIGHT)
     broken = scenario.broken or "$^"
     last = next((i for i, command in enumerate(commands) if re.search(broken, f"sh {command}")), len(commands))
     if re.match(r"\^(input|milestone|lock)", broken):
@@ -121,18 +127,22 @@ def a_fork_runs_no_code_at_all(builds: Builds) -> None:
     assert not build.all("node")
 
 
-def code_of_a_pull_request_never_runs_beside_the_deploy_role(builds: Builds) -> None:
+def agent(scenario: Scenario, command: str) -> str:
+    """The label that a command may run under: of its own branch and nothing else, and apart from deployments."""
+    if scenario.branch.startswith("PR-"):
+        return "preview"
+    return f"{'deploy' if command in UNDER_DEPLOY_ROLE else 'checks'}-{scenario.branch}"
+
+
+def a_build_asks_for_agents_of_its_own_branch_and_deploys_on_others_than_it_tests_on(builds: Builds) -> None:
     for name, build in builds.items():
         scenario = SCENARIOS[name]
-        labels = {str(event.arguments["label"]) for event in build.all("node")}
-        delivers = scenario.target is None and scenario.cause != "TimerTriggerCause"
-        assert labels <= ({"preview", "deploy"} if delivers else {"preview"}), (name, labels)
         for event in build.events:
             node = event.within("node")
             if event.command and node:
-                assert node.arguments["label"] == ("deploy" if event.command in UNDER_DEPLOY_ROLE else "preview"), str(
-                    event
-                )
+                assert node.arguments["label"] == agent(scenario, event.command), f"{name}: {event}"
+        labels = {str(event.arguments["label"]) for event in build.all("node")}
+        assert labels <= {agent(scenario, DEPLOY), agent(scenario, TEST)}, (name, labels)
 
 
 def only_master_asks_and_it_asks_once(builds: Builds) -> None:
@@ -234,9 +244,10 @@ def a_command_stops_by_itself_before_jenkins_stops_it(builds: Builds) -> None:
 
 def deadline(event: Event) -> float:
     """Seconds after which the verb that is called ends by itself, 0 where it is none or has no deadline."""
-    if not event.command.startswith(VERB):
+    verb = event.command.partition(" -m pipeline ")[2]
+    if not verb:
         return 0
-    options = command_line().parse_args(shlex.split(event.command.removeprefix(VERB)))
+    options = command_line().parse_args(shlex.split(verb))
     return float(getattr(options, "deadline", 0))
 
 
@@ -329,7 +340,7 @@ CLAIMS: Final[tuple[Callable[[Builds], None], ...]] = (
     a_build_ends_as_its_steps_do,
     a_build_runs_what_it_is_for_and_nothing_after_what_broke,
     a_fork_runs_no_code_at_all,
-    code_of_a_pull_request_never_runs_beside_the_deploy_role,
+    a_build_asks_for_agents_of_its_own_branch_and_deploys_on_others_than_it_tests_on,
     only_master_asks_and_it_asks_once,
     the_question_comes_between_plan_and_deploy,
     the_question_holds_neither_executor_nor_lock_and_is_bounded,

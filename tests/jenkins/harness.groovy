@@ -155,7 +155,7 @@ class Build {
 
     private void onAgent(Object agent, Closure body) {
         if (agent in Closure) {
-            within('node', parts('agent', agent, ['label']), body)
+            within('node', parts('agent', agent, ['label'], [env: env]), body)
         } else {
             body()
         }
@@ -238,9 +238,9 @@ class Build {
     }
 
     /** The parts of a block, to be read later: word → its closure or value. */
-    private static Map parts(String title, Closure body, List words) {
+    private static Map parts(String title, Closure body, List words, Map variables = [none: 'none']) {
         Map found = [:]
-        Section.read(body, new Section(title, words.collectEntries { w -> [w, { value -> found[w] = value }] }, [none: 'none']))
+        Section.read(body, new Section(title, words.collectEntries { w -> [w, { value -> found[w] = value }] }, variables))
         found
     }
 

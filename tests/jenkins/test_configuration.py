@@ -1,5 +1,6 @@
 """The controller's configuration: what it lets in, and that it fits the Jenkinsfile, the stacks and its own README."""
 
+import functools
 import json
 import re
 import subprocess
@@ -11,14 +12,14 @@ from typing import Final, cast
 import pytest
 import yaml
 
+from infra.branches import BRANCHES, DEPLOY, OPEN, PREVIEW, Branch
 from pipeline.pulumi import PATIENCE
+from tests.jenkins.agents import CONFIGURATION, by_label, nodes
 from tests.jenkins.builds import JENKINSFILE, job_dsl
 from tests.stack_files import CHECKOUT, STACKS, own_values
 
 JENKINS: Final = CHECKOUT / "jenkins"
-CONFIGURATION: Final = JENKINS / "jenkins.yaml"
 SCHEMA: Final = JENKINS / "jenkins.schema.yaml"
-BRANCHES: Final = {str(own_values(stack)["smallcase:branch"]) for stack in STACKS if stack != "platform"}
 
 Tree = dict[str, object]
 
@@ -50,7 +51,12 @@ REFUSED: Final[Mapping[str, Callable[[Tree], None]]] = {
     "a private key in the file": put(
         *CREDENTIALS, 0, "basicSSHUserPrivateKey", "privateKeySource", "directEntry", "privateKey", value="-----BEGIN"
     ),
-    "a deploy agent for every job": put(*NODES, 1, "permanent", "nodeProperties", value=[]),
+    "an agent for every job": put(*NODES, 3, "permanent", "nodeProperties", value=[]),
+    "two builds at a time of one user": put(*NODES, 0, "permanent", "numExecutors", value=2),
+    "pull requests that run as the user that logs in": put(
+        *NODES, 0, "permanent", "launcher", "ssh", value={"host": "${AGENT_PREVIEW_HOST}", "port": 22}
+    ),
+    "an agent of no trust domain": put(*NODES, 1, "permanent", "name", value="any"),
     "an agent that takes any job": put(*NODES, 0, "permanent", "mode", value="NORMAL"),
     "an agent whose host key is not checked": put(
         *NODES,
@@ -64,6 +70,10 @@ REFUSED: Final[Mapping[str, Callable[[Tree], None]]] = {
     "a token with every permission of the app": put(
         *CREDENTIALS, 1, "gitHubApp", "defaultPermissionsStrategy", value="INHERIT_ALL"
     ),
+    "a token that writes, for every job": put(
+        *CREDENTIALS, 1, "gitHubApp", "defaultPermissionsStrategy", value="CONTENTS_WRITE"
+    ),
+    "a key in a job": put("jobs", 0, "providedEnv", "GITHUB_APP_KEY", value="-----BEGIN"),
     "a misspelt key": put("jenkins", "numExecuters", value=0),
     "a permission that does not exist": put(
         "jenkins", "authorizationStrategy", "globalMatrix", "entries", 1, "group", "permissions", value=["Jobs/Read"]
@@ -102,83 +112,142 @@ def test_the_schema_refuses(refused: set[str], name: str) -> None:
     assert name in refused
 
 
-def job() -> Mapping[str, object]:
-    """The multibranch job, as nested words."""
-    calls = job_dsl(str(at(configuration(), "jobs", 0, "script")))
-    return cast("Mapping[str, object]", at(calls, "multibranchPipelineJob", 1))
+REVIEWED: Final = "smallcase"
+UNREVIEWED: Final = "smallcase-open"
+JOBS: Final = (REVIEWED, UNREVIEWED)
 
 
-def traits() -> Mapping[str, object]:
+@functools.cache
+def jobs() -> Mapping[str, object]:
+    """The multibranch jobs by name, as nested words."""
+    said = cast("list[object]", at(job_dsl(str(at(configuration(), "jobs", 1, "script"))), "multibranchPipelineJob"))
+    return dict(zip(map(str, said[::2]), said[1::2], strict=True))
+
+
+def traits(job: str) -> Mapping[str, object]:
     path = ("branchSources", 0, "branchSource", 0, "source", 0, "github", 0, "traits", 0)
-    return cast("Mapping[str, object]", at(job(), *path))
+    return cast("Mapping[str, object]", at(jobs()[job], *path))
 
 
-def test_the_job_builds_the_branches_of_the_stacks_and_pull_requests() -> None:
-    built = re.compile(str(at(traits(), "headRegexFilter", 0, "regex", 0)))
-    assert all(built.fullmatch(name) for name in (*BRANCHES, "PR-1", "PR-123"))
+def job_of(head: str) -> list[str]:
+    """The jobs that build a branch or a pull request of that name."""
+    return [job for job in jobs() if re.fullmatch(str(at(traits(job), "headRegexFilter", 0, "regex", 0)), head)]
+
+
+@pytest.mark.parametrize("branch", BRANCHES.values(), ids=lambda branch: branch.name)
+def test_a_branch_is_built_by_the_job_of_its_trust_domain(branch: Branch) -> None:
+    assert job_of(branch.name) == [REVIEWED if branch.domain == DEPLOY else UNREVIEWED]
+
+
+def test_every_branch_of_a_stack_is_built() -> None:
+    assert {str(own_values(stack)["smallcase:branch"]) for stack in STACKS if stack != "platform"} == set(BRANCHES)
+
+
+def test_pull_requests_are_built_where_nothing_is_reviewed_and_nothing_else_is_built() -> None:
+    assert all(job_of(head) == [UNREVIEWED] for head in ("PR-1", "PR-123"))
     # A branch of such a name would wait for an agent that refuses it.
-    assert not any(built.fullmatch(name) for name in ("feature/x", "PR-", "PR-x", "master2", "my-develop"))
+    assert not [head for head in ("feature/x", "PR-", "PR-x", "master2", "my-develop") if job_of(head)]
 
 
-def test_a_branch_is_built_even_while_it_heads_a_pull_request() -> None:
-    assert at(traits(), "gitHubBranchDiscovery", 0, "strategyId", 0) == 3
+@pytest.mark.parametrize("job", JOBS)
+def test_a_branch_is_built_even_while_it_heads_a_pull_request(job: str) -> None:
+    assert at(traits(job), "gitHubBranchDiscovery", 0, "strategyId", 0) == 3
 
 
 def test_pull_requests_of_forks_are_not_discovered_and_others_are_built_at_their_own_commit() -> None:
-    assert set(traits()) == {"gitHubBranchDiscovery", "gitHubPullRequestDiscovery", "headRegexFilter", "cloneOption"}
-    assert at(traits(), "gitHubPullRequestDiscovery", 0, "strategyId", 0) == 2
+    branches = {"gitHubBranchDiscovery", "headRegexFilter", "cloneOption"}
+    assert set(traits(REVIEWED)) == branches
+    assert set(traits(UNREVIEWED)) == branches | {"gitHubPullRequestDiscovery"}
+    assert at(traits(UNREVIEWED), "gitHubPullRequestDiscovery", 0, "strategyId", 0) == 2
 
 
-def test_a_clone_has_the_whole_history_all_branches_and_tags() -> None:
-    option = at(traits(), "cloneOption", 0, "extension", 0)
+@pytest.mark.parametrize("job", JOBS)
+def test_a_clone_has_the_whole_history_all_branches_and_tags(job: str) -> None:
+    option = at(traits(job), "cloneOption", 0, "extension", 0)
     assert [at(option, word, 0) for word in ("shallow", "noTags", "honorRefspec")] == [False, False, False]
 
 
-def test_what_web_hooks_miss_is_found_within_half_an_hour() -> None:
-    interval = str(at(job(), "triggers", 0, "periodicFolderTrigger", 0, "interval", 0))
+@pytest.mark.parametrize("job", JOBS)
+def test_what_web_hooks_miss_is_found_within_half_an_hour(job: str) -> None:
+    interval = str(at(jobs()[job], "triggers", 0, "periodicFolderTrigger", 0, "interval", 0))
     assert re.fullmatch(r"\d+m", interval)
     assert int(interval[:-1]) <= 30
 
 
-def may_run_on_deploy(task: str) -> bool:
-    path = (
-        *NODES,
-        1,
-        "permanent",
-        "nodeProperties",
-        0,
-        "jobRestrictionProperty",
-        "jobRestriction",
-        "regexNameRestriction",
-    )
-    return re.fullmatch(str(at(configuration(), *path, "regexExpression")), task) is not None
+def takes(node: str, task: str) -> bool:
+    """Whether the controller gives a task to an agent: by the job's full name, which no Jenkinsfile can change."""
+    path = ("nodeProperties", 0, "jobRestrictionProperty", "jobRestriction", "regexNameRestriction", "regexExpression")
+    return re.fullmatch(str(at(nodes()[node], *path)), task) is not None
 
 
-@pytest.mark.parametrize("branch", sorted(BRANCHES))
-def test_the_deploy_agent_takes_the_builds_of_a_branch(branch: str) -> None:
-    assert may_run_on_deploy(f"smallcase/{branch}/part of smallcase » {branch} #3")
+def part_of(job: str, head: str) -> str:
+    """The name of what asks for an agent in a build."""
+    return f"{job}/{head}/part of {job} » {head} #3"
+
+
+@pytest.mark.parametrize("branch", BRANCHES.values(), ids=lambda branch: branch.name)
+def test_the_agents_of_a_trust_domain_take_its_branches_and_no_others_do(branch: Branch) -> None:
+    [job] = job_of(branch.name)
+    task = part_of(job, branch.name)
+    assert [node for node in nodes() if takes(node, task)] == [branch.domain, f"{branch.domain}-checks"]
+
+
+@pytest.mark.parametrize("branch", BRANCHES.values(), ids=lambda branch: branch.name)
+def test_what_the_jenkinsfile_asks_for_on_a_branch_is_an_agent_of_its_domain(branch: Branch) -> None:
+    assert by_label()[f"deploy-{branch.name}"] == branch.domain
+    assert by_label()[f"checks-{branch.name}"] == f"{branch.domain}-checks"
+    assert by_label()["preview"] == PREVIEW
+
+
+def test_a_pull_request_gets_the_agent_of_pull_requests_whatever_its_jenkinsfile_asks_for() -> None:
+    assert [node for node in nodes() if takes(node, part_of(UNREVIEWED, "PR-12"))] == [PREVIEW]
 
 
 @pytest.mark.parametrize(
     "task",
     [
-        "smallcase/PR-12/part of smallcase » PR-12 #3",
-        "smallcase/master-2/part of smallcase » master-2 #1",
-        "smallcase/feature%2Fmaster/part of smallcase » feature/master #1",
-        "other/smallcase/master",
+        # A branch can have any name, and a build any display name: what comes first is the job's.
+        part_of(UNREVIEWED, "master"),
+        part_of(UNREVIEWED, "staging"),
+        part_of(REVIEWED, "PR-12"),
+        part_of(REVIEWED, "develop"),
+        part_of(REVIEWED, "master-2"),
+        part_of(UNREVIEWED, "feature%2Fdevelop"),
+        f"{UNREVIEWED}/PR-x/{REVIEWED}/master",
+        f"other/{REVIEWED}/master",
+        f"{UNREVIEWED}/develop\n{REVIEWED}/master",
         "other",
     ],
 )
-def test_the_deploy_agent_refuses_pull_requests_and_other_jobs(task: str) -> None:
-    assert not may_run_on_deploy(task)
+def test_no_agent_takes_a_job_of_another_name(task: str) -> None:
+    assert [node for node in nodes() if takes(node, task)] == []
 
 
-@pytest.mark.parametrize("node", [0, 1])
-def test_an_aborted_build_ends_after_the_pulumi_that_it_interrupts(node: int) -> None:
-    options = str(at(configuration(), *NODES, node, "permanent", "launcher", "ssh", "jvmOptions"))
-    seconds = re.fullmatch(r"-DSoftKillWaitSeconds=(\d+)", options)
-    assert seconds
-    assert int(seconds[1]) >= PATIENCE + 30
+@pytest.mark.parametrize("domain", [OPEN, DEPLOY])
+def test_deployments_and_checks_of_a_domain_share_a_host_and_neither_executors_nor_folders(domain: str) -> None:
+    deploy, check = nodes()[domain], nodes()[f"{domain}-checks"]
+    hosts = {str(at(node, "launcher", "ssh", "host")) for node in (deploy, check)}
+    assert hosts == {f"${{AGENT_{domain.upper()}_HOST}}"}
+    assert at(deploy, "remoteFS") != at(check, "remoteFS")
+
+
+def test_no_two_agents_share_a_folder_even_where_hosts_are_shared() -> None:
+    folders = [str(at(node, "remoteFS")) for node in nodes().values()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_an_aborted_build_ends_after_the_pulumi_that_it_interrupts() -> None:
+    for node in nodes().values():
+        seconds = re.fullmatch(r"-DSoftKillWaitSeconds=(\d+)", str(at(node, "launcher", "ssh", "jvmOptions")))
+        assert seconds
+        assert int(seconds[1]) >= PATIENCE + 30
+
+
+def test_every_build_is_told_to_take_no_plugin_but_those_of_its_host() -> None:
+    variables = cast(
+        "list[dict[str, str]]", at(configuration(), "jenkins", "globalNodeProperties", 0, "envVars", "env")
+    )
+    assert {"key": "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "value": "true"} in variables
 
 
 def test_only_the_administrator_may_run_other_code_with_the_rights_of_a_job() -> None:
@@ -201,28 +270,50 @@ def test_only_the_administrator_may_run_other_code_with_the_rights_of_a_job() ->
             assert whom["name"] != "anonymous"
 
 
-def test_agents_credentials_and_approver_of_the_jenkinsfile_exist() -> None:
+def in_folder(job: str) -> dict[str, object]:
+    """Credentials in the folder of a job, by id."""
+    if "properties" not in cast("Mapping[str, object]", jobs()[job]):
+        return {}
+    path = ("properties", 0, "folderCredentialsProperty", 0, "domainCredentials", 0, "domainCredentials", 0)
+    found = cast("Mapping[str, list[object]]", at(jobs()[job], *path, "credentials", 0))
+    return {str(at(credential, "id", 0)): credential for given in found.values() for credential in given}
+
+
+def for_every_job() -> dict[str, object]:
+    """Credentials that belong to no folder, by id."""
+    entries = cast("list[Tree]", at(configuration(), *CREDENTIALS))
+    return {str(at(entry, kind, "id")): at(entry, kind) for entry in entries for kind in entry}
+
+
+def test_credentials_and_approver_of_the_jenkinsfile_exist() -> None:
     file, tree = JENKINSFILE.read_text(encoding="utf-8"), configuration()
-    labels = {at(node, "permanent", "labelString") for node in cast("list[object]", at(tree, *NODES))}
-    assert set(re.findall(r"label '(\w+)'", file)) == labels
     users = {at(user, "id") for user in cast("list[object]", at(tree, "jenkins", "securityRealm", "local", "users"))}
     assert set(re.findall(r"submitter '(\w+)'", file)) <= users
-    credentials = {at(next(iter(entry.values())), "id") for entry in cast("list[Tree]", at(tree, *CREDENTIALS))}
+    credentials = for_every_job().keys() | in_folder(REVIEWED).keys()
     used = set(re.findall(r"credentialsId(?:: |\(')'?([\w-]+)", file + CONFIGURATION.read_text(encoding="utf-8")))
-    assert used <= credentials
-    assert credentials <= used, "a credential that nobody uses"
+    assert used == credentials, "one that nobody uses, or that is not there"
 
 
-def test_only_the_release_has_a_token_that_writes() -> None:
-    apps = [
-        entry["gitHubApp"] for entry in cast("list[Tree]", at(configuration(), *CREDENTIALS)) if "gitHubApp" in entry
-    ]
-    rights = {at(app, "id"): at(app, "defaultPermissionsStrategy") for app in apps}
-    assert rights == {"github": "CONTENTS_READ", "github-release": "CONTENTS_WRITE"}
+def test_what_writes_is_a_credential_of_the_reviewed_branches_job_alone() -> None:
+    """The Jenkinsfile of a pull request may ask for any credential that its job can see."""
+    tokens = {
+        name: cast("Tree", credential)["defaultPermissionsStrategy"]
+        for name, credential in for_every_job().items()
+        if "appID" in cast("Tree", credential)
+    }
+    assert tokens == {"github": "CONTENTS_READ"}
+    assert in_folder(UNREVIEWED) == {}
+    assert list(in_folder(REVIEWED)) == ["github-release"]
+    release = in_folder(REVIEWED)["github-release"]
+    assert at(release, "defaultPermissionsStrategy", 0) == "CONTENTS_WRITE"
+    assert at(release, "repositoryAccessStrategy", 0) == {"inferRepository": []}
+    assert at(release, "privateKey", 0) == {"text": "the value of GITHUB_APP_KEY"}
 
 
-def test_a_deployment_of_each_branch_finds_an_executor() -> None:
-    assert int(str(at(configuration(), *NODES, 1, "permanent", "numExecutors"))) > len(BRANCHES)
+@pytest.mark.parametrize("domain", [OPEN, DEPLOY])
+def test_a_deployment_of_each_branch_finds_an_executor(domain: str) -> None:
+    branches = [branch for branch in BRANCHES.values() if branch.domain == domain]
+    assert int(str(at(nodes()[domain], "numExecutors"))) > len(branches)
 
 
 def test_the_readme_names_every_value_that_the_hosts_bring_and_no_other() -> None:
@@ -239,6 +330,7 @@ def test_the_readme_names_every_value_that_the_hosts_bring_and_no_other() -> Non
     files = {
         "jenkins.yaml",
         "jenkins.schema.yaml",
+        "one-build.groovy",
         "plugins.txt",
         "lint/",
         "../Jenkinsfile",

@@ -7,7 +7,7 @@ import pytest
 from tests.jenkins.builds import one_build
 from tests.stack_files import CHECKOUT
 
-SCRIPT = (CHECKOUT / "jenkins" / "one-build.groovy").read_text()
+SCRIPT = (CHECKOUT / "jenkins" / "one-build.groovy").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
+from infra import github_hooks
+
 
 class FakeGitHub:
     """The calls of GitHub's interface that the verbs make, over HTTP."""
@@ -15,7 +17,7 @@ class FakeGitHub:
         self.releases: list[dict[str, object]] = []
         self.refuse = 0
         self.tokens: set[str] = set()
-        self.meta: object = {}
+        self.meta: object = {"hooks": [str(addresses) for addresses in github_hooks.RANGES]}
         fake = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -49,6 +49,9 @@ KEYS: Final = frozenset(
     }
 )
 
+ADDRESSES: Final = frozenset({f"{PROJECT}:{name}" for name in ("apiAllowList", "jenkinsAllowList", "alarmMail")})
+"""What says where people are and how to write to them: it may be encrypted, so that Git does not say it."""
+
 AWS_KEYS: Final = ("aws:region", "aws:allowedAccountIds", "aws:forbiddenAccountIds")
 OTHERS: Final = ("docker-build", "github", "pulumi")
 """Namespaces whose keys reach somebody without this program: the default providers that it uses, and the engine. Its
@@ -174,18 +177,17 @@ class Configuration:
             mend: a command that sets another value.
 
         Raises:
-            SettingsError: the value is not allowed, or encrypted.
+            SettingsError: the value is not allowed, or encrypted though it is nobody's address.
         """
         key = key if ":" in key else f"{PROJECT}:{key}"
         remove = f"pulumi config rm {key} -s {self.stack}"
+        to_set = f"pulumi config set {'--secret ' if key in ADDRESSES else ''}"
         if item:  # A single item of a list can be set, which leaves the others as they are.
-            mend = f"{remove} && pulumi config set --path '{key}[0]' {item} -s {self.stack}"
+            mend = f"{remove} && {to_set}--path '{key}[0]' {item} -s {self.stack}"
         elif example:
-            mend = f"pulumi config set {key} {example} -s {self.stack}"
-        if key in self.secrets:
-            said = (
-                f"{key} is encrypted: no setting of this program is a secret, and the state would say it in plain text"
-            )
+            mend = f"{to_set}{key} {example} -s {self.stack}"
+        if key in self.secrets - ADDRESSES:
+            said = f"{key} is encrypted: this setting is no secret, and the state would say it in plain text"
         else:
             text = self.values.get(key, "")
             try:

@@ -62,7 +62,7 @@ def message_of(outcome: Outcome) -> str:
         ("platform", "smallcase:network", "10.0.0.0/24", ["'10.0.0.0/24'", "too small", "/16 to /20"]),
         ("platform", "smallcase:agents", "one", ["'one'", "`separate` or `shared`"]),
         ("platform", "smallcase:zones", 4, ["'4'", "2 or 3"]),
-        ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "&& pulumi config set --path"]),
+        ("platform", "smallcase:apiAllowList", [], ["nobody could reach", "&& pulumi config set --secret --path"]),
         (
             "platform",
             "aws:allowedAccountIds",

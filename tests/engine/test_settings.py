@@ -54,9 +54,9 @@ def harness(pulumi_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Harne
     return harness
 
 
-def by_pulumi(harness: Harness, stack: str) -> Configuration:
+def by_pulumi(harness: Harness, stack: str, *options: str) -> Configuration:
     """What the CLI says that a stack's settings are."""
-    ran = harness.pulumi("config", "--json", "--stack", stack)
+    ran = harness.pulumi("config", "--json", "--stack", stack, *options)
     assert ran.code == 0, ran.output
     said = cast("Mapping[str, Mapping[str, object]]", json.loads(ran.stdout))
     return Configuration(
@@ -168,14 +168,14 @@ def refusal(given: Configuration) -> str:
 def mend(harness: Harness, stack: str, programs: Path | None = None) -> Configuration:
     """Run what the refusal of a stack's settings offers, until they are taken: a domain, once right, asks for more."""
     path = [str(programs), harness.environment["PATH"]] if programs else [harness.environment["PATH"]]
-    given, mended = by_pulumi(harness, stack), set[str]()
+    given, mended = by_pulumi(harness, stack, "--show-secrets"), set[str]()
     while message := refusal(given):
         key = message.split()[0]
         assert key not in mended, message
         mended.add(key)
         (command,) = commands_in(message, "pulumi config", "$(make")
         run(command, harness.project, {**harness.environment, "PATH": os.pathsep.join(path)})
-        given = by_pulumi(harness, stack)
+        given = by_pulumi(harness, stack, "--show-secrets")
     assert mended, "nothing was refused"
     assert plain(configurations(harness.project)[stack]) == plain(given)
     return given
@@ -270,7 +270,7 @@ def test_an_account_that_begins_with_0_is_taken_in_quotes_and_by_the_command(har
         ("green", "smallcase:replicas"),
         ("green", "smallcase:platform"),
         ("green", "aws:allowedAccountIds[0]"),
-        ("platform", "smallcase:apiAllowList[0]"),
+        ("platform", "smallcase:administrators[0]"),
         ("platform", "smallcase:ingressControllerChart.chart"),
     ],
 )
@@ -282,6 +282,39 @@ def test_a_secret_is_refused_and_the_command_says_it_in_plain_text(harness: Harn
     assert f"{key} is encrypted" in refusal(by_pulumi(harness, stack))
     assert key in configurations(harness.project)[stack].secrets
     assert not mend(harness, stack).secrets
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("smallcase:apiAllowList[0]", "203.0.113.9/32"),
+        ("smallcase:jenkinsAllowList[0]", "203.0.113.9/32"),
+        ("smallcase:alarmMail", "somebody@example.org"),
+    ],
+)
+def test_an_address_of_people_is_taken_encrypted(harness: Harness, path: str, address: str) -> None:
+    lay(harness, "platform", {})
+    run(f"pulumi config set --secret --path '{path}' {address} -s platform", harness.project, harness.environment)
+    assert address not in (harness.project / stack_file("platform")).read_text(encoding="utf-8")
+    given = by_pulumi(harness, "platform", "--show-secrets")
+    assert given.secrets == {path.partition("[")[0]} == configurations(harness.project)["platform"].secrets
+    assert address in given.values[path.partition("[")[0]]
+    assert refusal(given) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("smallcase:apiAllowList", []),
+        ("smallcase:jenkinsAllowList", ["0.0.0.0/0"]),
+        ("smallcase:alarmMail", "nobody"),
+    ],
+)
+def test_the_command_that_is_offered_for_an_address_of_people_encrypts_it(
+    harness: Harness, key: str, value: object
+) -> None:
+    lay(harness, "platform", {key: value})
+    assert mend(harness, "platform").secrets == {key}
 
 
 def test_a_host_image_is_pinned_by_what_the_refusal_offers(

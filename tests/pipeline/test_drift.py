@@ -36,7 +36,7 @@ def test_drift_is_looked_for_by_a_preview_with_the_credentials_that_the_program_
     ran = live.verb("drift")
     assert ran.code == 0, ran.stderr
     (compared,) = (
-        line.split() for line in calls.read_text(encoding="utf-8").splitlines() if not line.startswith("stack output")
+        line.split() for line in calls.read_text(encoding="utf-8").splitlines() if not line.startswith("stack ")
     )
     assert compared[0] == "preview"
     assert {"--refresh", "--run-program"} <= set(compared)

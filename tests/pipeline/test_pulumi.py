@@ -18,9 +18,10 @@ exit 255"""
 
 
 def fake(directory: Path, script: str) -> tuple[Pulumi, io.StringIO]:
-    """A `pulumi` that notes how it was called, and does this."""
+    """A `pulumi` with an empty checkpoint that notes how it was called, and does this."""
     program = directory / "pulumi"
-    program.write_text(f'#!/bin/bash\necho "$*" >>"{directory}/calls"\n{script}\n', encoding="utf-8")
+    export = '[ "$1 $2" != "stack export" ] || { echo "{}"; exit; }'
+    program.write_text(f'#!/bin/bash\n{export}\necho "$*" >>"{directory}/calls"\n{script}\n', encoding="utf-8")
     program.chmod(0o755)
     out = io.StringIO()
     return Pulumi(project=directory, environment={"PATH": f"{directory}:{os.defpath}"}, out=out), out
@@ -34,10 +35,10 @@ def calls(directory: Path) -> list[str]:
 
 def test_what_is_shown_comes_in_whole_lines_and_what_is_read_is_not_shown(tmp_path: Path) -> None:
     command, out = fake(tmp_path, "printf one; sleep 0.2; echo ' line'; echo; echo wrong >&2; exit 3")
-    answer = command.run("up", deadline=Deadline.after(10), show=True)
+    answer = command.run("up", "--stack", "develop", deadline=Deadline.after(10), show=True)
     assert (answer.code, answer.stderr) == (3, "wrong\n")
     assert sorted(out.getvalue().splitlines()) == ["one line", "wrong"]
-    command.run("up", deadline=Deadline.after(10))
+    command.run("up", "--stack", "develop", deadline=Deadline.after(10))
     assert out.getvalue().count("one line") == 1
 
 
@@ -51,11 +52,11 @@ class Full(io.StringIO):
 def test_what_nobody_takes_stops_no_command_and_no_interrupt(tmp_path: Path) -> None:
     command, _ = fake(tmp_path, "echo Updating; echo done >done")
     unheard = dataclasses.replace(command, out=Full())
-    assert unheard.run("up", deadline=Deadline.after(10), show=True).code == 0
+    assert unheard.run("up", "--stack", "develop", deadline=Deadline.after(10), show=True).code == 0
     assert (tmp_path / "done").exists()
     fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
     with pytest.raises(Failed, match="was interrupted"):
-        unheard.run("up", deadline=Deadline.after(0.5), show=True)
+        unheard.run("up", "--stack", "develop", deadline=Deadline.after(0.5), show=True)
     assert (tmp_path / "signals").read_text(encoding="utf-8") == "2\n"
 
 
@@ -63,7 +64,7 @@ def test_a_command_that_hangs_is_interrupted_once_and_waited_for(tmp_path: Path)
     # Not a shell, which cannot listen for what it was started to ignore; the CLI can.
     command, out = fake(tmp_path, f'exec python3 -c "{_LISTENING}" {tmp_path}')
     with pytest.raises(Failed, match=r"did not end within 1 s and was interrupted\.\n"):
-        command.run("up", deadline=Deadline.after(1), show=True)
+        command.run("up", "--stack", "develop", deadline=Deadline.after(1), show=True)
     assert (tmp_path / "signals").read_text(encoding="utf-8") == "2\n"
     assert out.getvalue().endswith("ended in order\n")
 
@@ -86,7 +87,7 @@ def test_a_command_that_ignores_the_interrupt_is_killed_and_the_message_says_wha
     monkeypatch.setattr(pulumi, "PATIENCE", 0.5)
     command, _ = fake(tmp_path, "trap '' INT TERM; echo up; exec sleep 30")
     with pytest.raises(Failed, match="was killed") as failed:
-        command.run("up", deadline=Deadline.after(1), show=True)
+        command.run("up", "--stack", "develop", deadline=Deadline.after(1), show=True)
     assert "still locked" in failed.value.message
     assert "pulumi cancel" in failed.value.way_out
 

@@ -43,7 +43,9 @@ elif sys.argv[1:3] == ["stack", "output"]:
 elif sys.argv[1] == "destroy" and stack == state["failing"]:
     sys.exit("error: " + stack + " cannot be destroyed")
 elif sys.argv[1:3] == ["stack", "export"]:
-    left = [{"type": "kubernetes:networking.k8s.io/v1:Ingress"}] if stack == state["stopped"] else []
+    ingress = "kubernetes:networking.k8s.io/v1:Ingress"
+    urn = f"urn:pulumi:{stack}::smallcase::{ingress}::ingress"
+    left = [{"urn": urn, "type": ingress}] if stack == state["stopped"] else []
     print(json.dumps({"deployment": {"resources": left}}))
 else:
     with (here / "done").open("a") as done:

@@ -1,0 +1,145 @@
+"""What a stack's checkpoint may hold: whoever writes one could otherwise run code as whoever reads it.
+
+The engine starts every provider that a checkpoint names, from where it says the provider is to be had and with the
+settings that stand there, before it shows anything. So a checkpoint is read as text first.
+https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/pkg/resource/deploy/providers/registry.go
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
+
+from pipeline.outcomes import Refused
+
+PROVIDERS: Final[Mapping[str, frozenset[str]]] = {
+    "aws": frozenset(
+        {
+            "allowedAccountIds",
+            "defaultTags",
+            "forbiddenAccountIds",
+            "region",
+            "skipCredentialsValidation",
+            "skipRegionValidation",
+        }
+    ),
+    "docker-build": frozenset(),
+    "eks": frozenset(),
+    "github": frozenset({"owner"}),
+    "kubernetes": frozenset({"clusterIdentifier", "enableServerSideApply", "kubeconfig"}),
+    "pulumi": frozenset(),
+}
+"""This program's providers, and the settings that each may have besides its version: others lead elsewhere
+(`endpoints`), or start programs."""
+
+FEATURES: Final = frozenset({"byteString", "hooks", "refreshBeforeUpdate", "replaceWith", "taint", "views"})
+"""What a checkpoint may say that it uses. Missing are `snippets-prototype`, programs that the engine runs at every
+update, and `extensionParameterization`, providers made of what the checkpoint holds:
+https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/sdk/go/common/apitype/core.go"""
+
+_PROVIDER: Final = "pulumi:providers:"
+_TOKEN_CALL: Final = re.compile(
+    r"(--region [a-z0-9-]+ )?eks get-token --cluster-name [A-Za-z0-9_-]+( --output json)?"
+    r"( --role-arn arn:aws:iam::\d{12}:role/[\w+=,.@/-]+)?( --profile [\w.-]+)?"
+)
+"""https://github.com/pulumi/pulumi-eks/blob/v4.4.0/nodejs/eks/cluster.ts, `generateKubeconfig`"""
+_SERVER: Final = re.compile(r"https://([A-Za-z0-9-]+\.)+eks\.amazonaws\.com|https://127(\.\d+){3}:\d+")
+"""A token sent anywhere else could be used by whoever gets it. On this machine nobody else listens."""
+
+
+def require_ours(stack: str, checkpoint: Mapping[str, object]) -> None:
+    """Let only a checkpoint through that starts this program's providers alone, in the way this program does.
+
+    Parameters:
+        checkpoint: what `pulumi stack export` prints.
+
+    Raises:
+        Refused: it holds something else; the message says what.
+    """
+    if found := list(dict.fromkeys(foreign(checkpoint))):
+        raise Refused(
+            f"The checkpoint of {stack!r} holds what this program does not make: {'; '.join(found)}. "
+            "The rule: nothing is started that only a checkpoint names. Nothing was.",
+            "Find out who wrote it, and go back to an earlier one: docs/recovery.md, `A checkpoint that starts more`.",
+        )
+
+
+def foreign(checkpoint: Mapping[str, object]) -> Iterator[str]:
+    """Everything in a checkpoint that could start what is not this program's, each as a phrase for people."""
+    for feature in sorted(set(map(str, _list(checkpoint.get("features")))) - FEATURES):
+        yield f"the feature {feature!r}"
+    deployment = _mapping(checkpoint.get("deployment"))
+    for part in ("snippets", "extensions"):
+        if deployment.get(part):
+            yield part
+    pending = [_mapping(operation).get("resource") for operation in _list(deployment.get("pending_operations"))]
+    for resource in map(_mapping, (*_list(deployment.get("resources")), *pending)):
+        yield from _in_resource(resource)
+
+
+def _in_resource(resource: Mapping[str, object]) -> Iterator[str]:
+    urn, token = str(resource.get("urn")), str(resource.get("type"))
+    provider = _token(str(resource.get("provider") or ""))
+    if token != _token(urn):
+        yield f"{urn}, whose type is {token}"
+    elif token.startswith(_PROVIDER):
+        yield from _in_provider(urn, token.removeprefix(_PROVIDER), resource)
+    elif resource.get("custom") and token.partition(":")[0] not in PROVIDERS:
+        yield f"{urn}, of another provider"
+    if provider and provider.removeprefix(_PROVIDER) not in PROVIDERS:
+        yield f"{urn}, of the provider {provider.removeprefix(_PROVIDER)}"
+
+
+def _in_provider(urn: str, package: str, resource: Mapping[str, object]) -> Iterator[str]:
+    if package not in PROVIDERS:
+        yield f"{urn}, another provider"
+        return
+    for settings in (_mapping(resource.get("inputs")), _mapping(resource.get("outputs"))):
+        given = {name for name, value in settings.items() if (name, value) != ("__internal", {})}
+        for name in sorted(given - PROVIDERS[package] - {"version"}):
+            inside = ", ".join(sorted(_mapping(settings[name]))) if name == "__internal" else ""
+            yield f"{urn} with the setting {inside or name}"
+        if package == "kubernetes" and not asks_eks(settings.get("kubeconfig")):
+            yield f"{urn} with a kubeconfig that is more than `aws eks get-token` for a cluster of EKS"
+
+
+def asks_eks(kubeconfig: object) -> bool:
+    """Whether a kubeconfig reaches a cluster of EKS by `aws eks get-token`, and starts and reaches nothing else."""
+    try:
+        content = _mapping(json.loads(kubeconfig if isinstance(kubeconfig, str) else "{}"))
+    except ValueError:
+        return False
+    clusters = [_mapping(_mapping(entry).get("cluster")) for entry in _list(content.get("clusters"))]
+    users = [_mapping(_mapping(entry).get("user")) for entry in _list(content.get("users"))]
+    return bool(clusters and users) and all(map(_is_eks, clusters)) and all(map(_gets_token, users))
+
+
+def _is_eks(cluster: Mapping[str, object]) -> bool:
+    return set(cluster) <= {"certificate-authority-data", "server"} and bool(
+        _SERVER.fullmatch(str(cluster.get("server")))
+    )
+
+
+def _gets_token(user: Mapping[str, object]) -> bool:
+    call = _mapping(user.get("exec"))
+    variables = {str(_mapping(variable).get("name")) for variable in _list(call.get("env"))}
+    return (
+        set(user) == {"exec"}
+        and set(call) <= {"apiVersion", "args", "command", "env", "interactiveMode", "provideClusterInfo"}
+        and call.get("command") == "aws"
+        and bool(_TOKEN_CALL.fullmatch(" ".join(map(str, _list(call.get("args"))))))
+        and variables <= {"AWS_PROFILE", "KUBERNETES_EXEC_INFO"}
+    )
+
+
+def _token(urn: str) -> str:
+    """The type in a URN, without its parents': https://www.pulumi.com/docs/iac/concepts/resources/names/#urns"""
+    return "".join(urn.split("::")[2:3]).rpartition("$")[2]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[object]:
+    return cast("Sequence[object]", value) if isinstance(value, list) else ()

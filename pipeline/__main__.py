@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TextIO
 
-from pipeline import checks, deploy, drift, flow, hooks, inspection, preview, release, teardown, verify
+from pipeline import checks, deploy, drift, flow, hooks, inspection, platform, preview, release, teardown, verify
 from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
 from pipeline.streams import print_anything
@@ -42,6 +42,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "release": release,
     "drift": drift,
     "hooks": hooks,
+    "platform": platform,
     "teardown": teardown,
     "inspect": inspection,
 }

@@ -1,6 +1,6 @@
 """Which stack deploys a branch: said in each `Pulumi.<stack>.yaml`, and read here by everyone who asks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, final
@@ -71,6 +71,23 @@ def stacks(directory: Path) -> dict[str, Stack]:
     found = {name: Stack(given=given) for name, given in configurations(directory).items()}
     order = ("", *FLOW)
     return dict(sorted(found.items(), key=lambda item: order.index(item[1].branch)))
+
+
+def require_owner(platform: str, stacks: Mapping[str, Stack], way_out: str) -> None:
+    """Let only a stack through that owns a platform.
+
+    Raises:
+        WrongUse: there is no such stack.
+        Refused: it runs on another's; `way_out` says what to do with an environment.
+    """
+    if platform not in stacks:
+        raise WrongUse(f"There is no stack {platform!r} here.", f"There are {', '.join(sorted(stacks))}.")
+    if not stacks[platform].owns_platform:
+        raise Refused(
+            f"{platform!r} owns no platform, it runs on that of {stacks[platform].platform!r}. "
+            "The rule: this verb is for a platform, with all that is on it.",
+            way_out,
+        )
 
 
 def stack_of(branch: str, directory: Path) -> str | None:

@@ -10,11 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
-from pipeline.branches import Stack, stacks
+from pipeline.branches import Stack, require_owner, stacks
 from pipeline.checkout import Checkout
 from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
-from pipeline.outcomes import Failed, Refused, WrongUse
+from pipeline.outcomes import Failed, Refused
 from pipeline.pulumi import Pulumi, add_project_argument, explain, project_directory
 from pipeline.roles import in_role, role_of
 
@@ -74,15 +74,7 @@ def order(platform: str, declared: Mapping[str, Stack]) -> list[str]:
         WrongUse: there is no such stack.
         Refused: it owns no platform.
     """
-    if platform not in declared:
-        raise WrongUse(f"There is no stack {platform!r} here.", f"There are {', '.join(sorted(declared))}.")
-    owner = declared[platform].platform
-    if owner != platform:
-        raise Refused(
-            f"{platform!r} owns no platform, it runs on that of {owner!r}. "
-            "The rule: a platform is taken down, with all that is on it.",
-            f"To take down the environment alone: `pulumi destroy -s {platform}`.",
-        )
+    require_owner(platform, declared, f"To take down the environment alone: `pulumi destroy -s {platform}`.")
     on_it = sorted(name for name, stack in declared.items() if stack.platform == platform)
     return [*(stack for stack in on_it if stack != platform), platform]
 

@@ -210,8 +210,7 @@ class Pulumi:
             KeyboardInterrupt: so was it, by somebody else.
         """
         if arguments[0] in STARTS_PROVIDERS:
-            stack = arguments.index("--stack")
-            self._require_own_checkpoint(*arguments[stack : stack + 2])
+            self.require_own_checkpoint(arguments[arguments.index("--stack") + 1])
         environment = {**around(self.environment), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
         if program is None:
@@ -238,6 +237,19 @@ class Pulumi:
                     "What it had begun is recorded: the next run goes on from there.",
                 )
             return Answer(code=code, stdout=process.stdout, stderr=process.stderr)
+
+    def require_own_checkpoint(self, stack: str) -> None:
+        """Let a stack's checkpoint through if it starts this program's providers alone. A stack that does not exist
+        has none, which the command that follows says.
+
+        Raises:
+            Refused: it starts something else.
+            WrongUse: a credential or the CLI is missing.
+            Failed: the state cannot be read.
+        """
+        answer = self._read("stack", "export", "--stack", stack, also=NO_SUCH_STACK)
+        if answer.code == 0:
+            checkpoint.require_ours(stack, cast("dict[str, object]", json.loads(answer.stdout)))
 
     def run_locking(self, stack: str, *arguments: str, deadline: Deadline) -> Answer:
         """Run a command that locks its stack, and try again until the deadline while somebody else holds the lock. A
@@ -271,12 +283,6 @@ class Pulumi:
                 told = True
             if self.stopped.wait(POLL):
                 raise KeyboardInterrupt
-
-    def _require_own_checkpoint(self, *which: str) -> None:
-        """A stack that does not exist has no checkpoint, which the command that follows says."""
-        answer = self._read("stack", "export", *which, also=NO_SUCH_STACK)
-        if answer.code == 0:
-            checkpoint.require_ours(" ".join(which[1:]), cast("dict[str, object]", json.loads(answer.stdout)))
 
     def _read(self, *arguments: str, also: int = 0) -> Answer:
         """A command that only reads the state and has to end with 0, or with the other code."""

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     """Destroy every environment on a platform, see that nothing hangs on its controller, then destroy the platform.
 
     Raises:
-        Refused: the name is not said twice, it owns no platform, or something is left that the platform is needed for.
+        Refused: the name is not said twice, it owns no platform, a checkpoint starts more than this program's
+            providers, or something is left that the platform is needed for.
         Failed: a step failed, or the deadline passed. The verb may be run again.
         Locked: somebody else held a stack's lock until the deadline.
         WrongUse: there is no such stack, or a program or credential is missing.
@@ -53,6 +54,9 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     pulumi = Pulumi(project=directory, environment=dict(os.environ), out=out)
     *environments, owner = order(options.platform, stacks(directory))
     there = pulumi.stacks()
+    # Before the first is destroyed, and with no role taken that a foreign checkpoint names.
+    for stack in (stack for stack in (*environments, owner) if stack in there):
+        pulumi.require_own_checkpoint(stack)
     platform = pulumi.outputs(owner) if owner in there else {}
     for stack in (stack for stack in environments if stack in there):
         role = role_of(stack, platform)

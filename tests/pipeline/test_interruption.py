@@ -55,7 +55,7 @@ for number in range({TIMES}):
     other = threading.Thread(target=interrupt)
     other.start()
     try:
-        command.run("up", deadline=Deadline.after(20))
+        command.run("cancel", "--stack", "develop", deadline=Deadline.after(20))
     except KeyboardInterrupt:
         print("interrupted")
     other.join()
@@ -109,7 +109,7 @@ def test_in_a_thread_pulumi_runs_and_stops_without_signals(pulumi: Pulumi, tmp_p
 
     def run() -> None:
         try:
-            pulumi.run("up", deadline=Deadline.after(20))
+            pulumi.run("cancel", "--stack", "develop", deadline=Deadline.after(20))
         except KeyboardInterrupt as interrupt:
             ended.append(interrupt)
 

@@ -193,7 +193,8 @@ class Configuration:
             try:
                 return read(text)
             except ValueError as error:
-                said = f"{key} is {text!r}: {error}"
+                # What is encrypted stays so: a refusal is printed, and reasons quote the value.
+                said = f"{key} is encrypted, and not allowed" if key in self.secrets else f"{key} is {text!r}: {error}"
         raise SettingsError(f"{said}. Allowed is {allowed}. Mend it with `{mend or remove}`.")
 
     def refuse_what_nobody_reads(self) -> None:

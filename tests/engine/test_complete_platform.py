@@ -108,7 +108,7 @@ def test_a_new_machine_image_replaces_the_hosts_and_what_they_keep_stays(live: W
         step = live.up("platform")
     # Two hosts on one interface would have been refused, so the old one went first.
     assert step.succeeded, step.outcome.output
-    replaced = {INSTANCE: 3, ATTACHMENT: 1}
+    replaced = {INSTANCE: 4, ATTACHMENT: 1}
     assert Counter(step.outcome.order("create-replacement")) == replaced
     assert Counter(step.outcome.order("delete-replaced")) == replaced
     assert set(step.outcome.changes()) == set(replaced)

@@ -1,10 +1,9 @@
 """The page that a person follows line by line, followed as far as its commands need no account."""
 
+import json
 import re
 import shlex
-from typing import Final
-
-import yaml
+from typing import Final, cast
 
 from infra import settings
 from tests.engine.world import World
@@ -33,10 +32,9 @@ def test_the_settings_that_the_page_sets_are_taken_by_the_program_and_by_the_eng
     for command in commands("pulumi config set"):
         done = live.harness.pulumi(*command[1:])
         assert done.code == 0, done.output
-    stack_file = yaml.safe_load((live.harness.project / "Pulumi.platform.yaml").read_text(encoding="utf-8"))["config"]
-    given = {key.removeprefix("smallcase:"): value for key, value in stack_file.items() if key.startswith("smallcase:")}
-    others = {"github:owner": str(stack_file["github:owner"]), "aws:allowedAccountIds": '["123456789012"]'}
-    taken = settings.parse(configuration("platform", others, **given))
+    told = live.harness.pulumi("config", "--show-secrets", "--json", "--stack", "platform")
+    given = {key: cast("str", setting["value"]) for key, setting in json.loads(told.stdout).items()}
+    taken = settings.parse(configuration("platform", given))
     assert taken.github is not None
     assert taken.github.owner == "example"
     # The provider of the branch rules has no stand-in.

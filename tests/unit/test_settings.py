@@ -246,3 +246,13 @@ def test_a_secret_is_refused_by_its_name_and_not_shown(key: str) -> None:
     message = refusal_of({key: "a-secret"}, secrets=[key])
     assert f"{key} is encrypted" in message
     assert "a-secret" not in message
+
+
+@pytest.mark.parametrize("key", sorted(settings.ADDRESSES))
+def test_an_encrypted_address_that_is_refused_is_not_shown_and_encrypted_again(key: str) -> None:
+    given = replace(configuration("platform", {key: '["203.0.113.300/32"]'}), secrets=frozenset([key]))
+    with pytest.raises(SettingsError) as refused:
+        settings.parse(given)
+    assert f"{key} is encrypted, and not allowed" in str(refused.value)
+    assert "pulumi config set --secret" in str(refused.value)
+    assert "203.0.113.300" not in str(refused.value)

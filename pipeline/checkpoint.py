@@ -23,7 +23,7 @@ PROVIDERS: Final[Mapping[str, frozenset[str]]] = {
             "skipRegionValidation",
         }
     ),
-    "docker-build": frozenset(),
+    "docker-build": frozenset({"__pulumi-go-provider-infer", "__pulumi-go-provider-version", "host"}),
     "eks": frozenset(),
     "github": frozenset({"owner"}),
     "kubernetes": frozenset({"clusterIdentifier", "enableServerSideApply", "kubeconfig"}),
@@ -45,6 +45,9 @@ _TOKEN_CALL: Final = re.compile(
 """https://github.com/pulumi/pulumi-eks/blob/v4.4.0/nodejs/eks/cluster.ts, `generateKubeconfig`"""
 _SERVER: Final = re.compile(r"https://([A-Za-z0-9-]+\.)+eks\.amazonaws\.com|https://127(\.\d+){3}:\d+")
 """A token sent anywhere else could be used by whoever gets it. On this machine nobody else listens."""
+
+_LOCAL: Final = re.compile(r"(unix:///[\w./-]+)?")
+"""Where the default provider of docker-build writes `DOCKER_HOST` down. By `ssh:` it would start a program."""
 
 
 def require_ours(stack: str, checkpoint: Mapping[str, object]) -> None:
@@ -99,6 +102,8 @@ def _in_provider(urn: str, package: str, resource: Mapping[str, object]) -> Iter
         for name in sorted(given - PROVIDERS[package] - {"version"}):
             inside = ", ".join(sorted(_mapping(settings[name]))) if name == "__internal" else ""
             yield f"{urn} with the setting {inside or name}"
+        if not _LOCAL.fullmatch(str(settings.get("host") or "")):
+            yield f"{urn} with the Docker host {settings['host']!r}, which is no socket of this machine"
         if package == "kubernetes" and not asks_eks(settings.get("kubeconfig")):
             yield f"{urn} with a kubeconfig that is more than `aws eks get-token` for a cluster of EKS"
 

@@ -205,7 +205,11 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
-        return provider_pb2.CheckResponse(inputs=request.news)
+        # Of docker-build: https://github.com/pulumi/pulumi-docker-build/blob/v0.0.22/provider/internal/provider.go, and
+        # https://github.com/pulumi/pulumi-go-provider/blob/v1.5.0/infer/provider.go, which it is made with.
+        made_with: Properties = {"__pulumi-go-provider-infer": True, "__pulumi-go-provider-version": "v1.5.0"}
+        filled = {"host": "", **from_struct(request.news), **made_with} if self._package == "docker-build" else None
+        return provider_pb2.CheckResponse(inputs=request.news if filled is None else to_struct(filled))
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         """A change of settings replaces a provider's resources only where they would be in another place."""

@@ -27,6 +27,21 @@ PROVIDER: Mapping[str, object] = {
     "type": "pulumi:providers:aws",
     "inputs": {"__internal": {}, "region": "us-east-1", "version": "7.51.1"},
 }
+BUILDER: Mapping[str, object] = {
+    "urn": f"{URN}pulumi:providers:docker-build::default_0_0_22",
+    "custom": True,
+    "id": "1",
+    "type": "pulumi:providers:docker-build",
+    "inputs": {
+        "__internal": {},
+        "__pulumi-go-provider-infer": True,
+        "__pulumi-go-provider-version": "v1.5.0",
+        "host": "",
+        "version": "0.0.22",
+    },
+    "outputs": {"host": "unix:///run/user/1000/docker.sock", "version": "0.0.22"},
+}
+"""As the real provider of docker-build has it, with the default of a person's own Docker."""
 KUBECONFIG: Mapping[str, object] = {
     "clusters": [
         {"cluster": {"server": "https://0A.gr7.us-east-1.eks.amazonaws.com", "certificate-authority-data": ""}}
@@ -68,6 +83,10 @@ def test_what_the_program_makes_is_let_through(live: Live) -> None:
         assert "this program's providers alone" in ran.stdout
 
 
+def test_what_the_builds_provider_says_of_itself_is_let_through() -> None:
+    assert not list(foreign(checkpoint(BUILDER)))
+
+
 def test_a_stack_without_a_checkpoint_holds_nothing_foreign() -> None:
     require_ours("develop", {"version": 3, "deployment": None})
 
@@ -81,6 +100,9 @@ def test_a_stack_without_a_checkpoint_holds_nothing_foreign() -> None:
         (checkpoint(changed(PROVIDER, "inputs", "__internal", to={"envVarMappings": {}})), "envVarMappings"),
         (checkpoint(changed(PROVIDER, "inputs", "endpoints", to="[]")), "setting endpoints"),
         (checkpoint(changed(PROVIDER, "outputs", to={"sharedConfigFiles": "[]"})), "setting sharedConfigFiles"),
+        (checkpoint(changed(BUILDER, "inputs", "host", to="ssh://evil.example")), "Docker host 'ssh://evil.example'"),
+        (checkpoint(changed(BUILDER, "outputs", "host", to="tcp://192.0.2.1:2375")), "no socket of this machine"),
+        (checkpoint(changed(BUILDER, "inputs", "registries", to="[]")), "setting registries"),
         (checkpoint({**PROVIDER, "urn": EVIL, "type": "pulumi:providers:evil"}), "another provider"),
         (checkpoint({**PROVIDER, "urn": EVIL}), "whose type is pulumi:providers:aws"),
         (checkpoint({"urn": f"{URN}evil:a:B::b", "type": "evil:a:B", "custom": True}), "of another provider"),

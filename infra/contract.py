@@ -30,8 +30,6 @@ class PlatformContract:
     cluster_name: pulumi.Input[str]
     repositories: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """URLs of the image repositories by trust domain. An environment uses that of its own branch's and no other."""
-    registry_id: pulumi.Input[str]
-    """Account of the registry. An environment asks for the password itself: it lives twelve hours."""
     ingress_class: pulumi.Input[str]
     ingress_annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """Settings that all load balancers share."""
@@ -65,7 +63,6 @@ def refer_to(stack: str) -> PlatformContract:
         kubeconfig=outputs["kubeconfig"],
         cluster_name=outputs["cluster_name"],
         repositories=outputs["repositories"],
-        registry_id=outputs["registry_id"],
         ingress_class=outputs["ingress_class"],
         ingress_annotations=outputs["ingress_annotations"],
         # Known before the program runs on: whether there is a domain decides which resources there are.

@@ -90,7 +90,6 @@ def _spawn_cloud(running: Node, progress: Progress) -> None:
         f"--server=https://{places.API_SERVER}",
         f"--certificate-authority={files.authority}",
         f"--registry={places.REGISTRY}",
-        f"--registry-password-file={files.registry_password}",
         f"--faults={files.state / 'faults.json'}",
     ]
     running.spawn("cloud", argv, _code("cloud"), listens(places.EKS_PROVIDER), progress)

@@ -8,6 +8,7 @@ from typing import Final
 
 from pipeline.proxy import around
 from rehearsal import places
+from rehearsal.node.configuration import CREDENTIAL_HELPERS
 from rehearsal.node.files import node_files
 
 AWS_SHIM: Final = Path(__file__).parent / "cloud" / "bin"
@@ -33,10 +34,10 @@ def variables(caller: Mapping[str, str], *, programs: Sequence[Path], pulumi_hom
     """
     state = places.state_directory()
     kept = {name: value for name, value in caller.items() if not name.startswith(FORGOTTEN)}
-    path = [str(AWS_SHIM), str(Path(sys.executable).parent), *map(str, programs), kept.get("PATH", os.defpath)]
+    path = [AWS_SHIM, CREDENTIAL_HELPERS, Path(sys.executable).parent, *programs, kept.get("PATH", os.defpath)]
     return {
         **around(kept, *places.REACHED_DIRECTLY),
-        "PATH": os.pathsep.join(path),
+        "PATH": os.pathsep.join(map(str, path)),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PROFILE": "administrator",
         "DOCKER_CONFIG": str(state / "docker"),

@@ -55,7 +55,6 @@ class Environment(pulumi.ComponentResource):
                 base_image=args.settings.base_image,
                 deployed=args.settings.image,
                 repository_url=pulumi.Output.from_input(args.platform.repositories)[args.settings.branch.domain],
-                registry_id=args.platform.registry_id,
             ),
             child,
         )

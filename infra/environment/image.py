@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import final
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_docker_build as docker_build
 
 from infra import revision
@@ -29,7 +28,6 @@ class ImageArgs:
     deployed: ImageReference | None
     """An image that exists already, deployed as it is."""
     repository_url: pulumi.Input[str]
-    registry_id: pulumi.Input[str]
 
 
 @final
@@ -65,7 +63,6 @@ class Image(pulumi.ComponentResource):
             "promoted",
             tag=repository.apply(lambda url: f"{url}:{promoted_tag(args.environment, image)}"),
             sources=[str(image)],
-            registry=self._registry(args),
             # The next promotion replaces it, and the way back needs it.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
@@ -85,40 +82,12 @@ class Image(pulumi.ComponentResource):
             tags=[repository.apply(lambda url: f"{url}:{tag(args.environment, source, args.base_image)}")],
             exports=[docker_build.ExportArgs(raw="type=image,push=true,oci-mediatypes=true,rewrite-timestamp=true")],
             push=False,
-            cache_from=[
-                docker_build.CacheFromArgs(
-                    registry=docker_build.CacheFromRegistryArgs(ref=repository.apply(cache_reference))
-                )
-            ],
-            cache_to=[
-                docker_build.CacheToArgs(
-                    registry=docker_build.CacheToRegistryArgs(
-                        ref=repository.apply(cache_reference),
-                        # ECR refuses BuildKit's default kind of cache manifest:
-                        # https://aws.amazon.com/blogs/containers/announcing-remote-cache-support-in-amazon-ecr-for-buildkit-clients/
-                        image_manifest=True,
-                        oci_media_types=True,
-                        mode=docker_build.CacheMode.MAX,
-                    )
-                )
-            ],
-            # A preview that builds would push cache manifests.
+            # Where a pull request is previewed there is nothing to build with.
             build_on_preview=False,
-            registries=[self._registry(args)],
             # Deleting the resource would delete the digest, which another environment may be running.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         return image.ref
-
-    def _registry(self, args: ImageArgs) -> docker_build.RegistryArgs:
-        token = aws.ecr.get_authorization_token_output(
-            registry_id=args.registry_id, opts=pulumi.InvokeOptions(parent=self)
-        )
-        return docker_build.RegistryArgs(
-            address=pulumi.Output.from_input(args.repository_url).apply(lambda url: url.partition("/")[0]),
-            username=token.user_name,
-            password=pulumi.Output.secret(token.password),
-        )
 
 
 def require_from(repository: str, image: ImageReference, environment: str) -> str:
@@ -150,11 +119,6 @@ def promoted_tag(environment: str, image: ImageReference) -> str:
     built = image.tag.removeprefix(f"{image.environment}-")
     # https://docs.docker.com/reference/cli/docker/image/tag/: 128 characters.
     return physical_name(environment, built, "from", image.environment, limit=128)
-
-
-def cache_reference(repository_url: str) -> str:
-    """Where layers are cached, for all environments: they build the same thing."""
-    return f"{repository_url}:cache-app"
 
 
 def build_arguments(source: revision.Revision, base_image: str | None) -> Mapping[str, str]:

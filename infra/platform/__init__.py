@@ -180,7 +180,6 @@ class Platform(pulumi.ComponentResource):
             kubeconfig=cluster.kubeconfig,
             cluster_name=cluster.name,
             repositories=registry.repository_urls,
-            registry_id=registry.registry_id,
             ingress_class=INGRESS_CLASS,
             ingress_annotations=load_balancer_annotations(domain.certificate_arn if domain is not None else None),
             domain=domain.name if domain is not None else "",

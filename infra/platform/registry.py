@@ -16,9 +16,6 @@ from infra import iam, tenants
 from infra.branches import DEPLOY, OPEN
 from infra.tenants import Tenant
 
-MOVING_TAGS: Final = ("cache-*", "pr-*", "blue", "green", "develop")
-"""Tags that may be pushed again; every other tag stays what it is."""
-
 KEPT: Final = {OPEN: 30, DEPLOY: 20}
 """How many images of an environment are kept, newest first. ECR cannot know which one is deployed."""
 
@@ -44,7 +41,6 @@ class Registry(pulumi.ComponentResource):
 
     repository_urls: Mapping[str, pulumi.Output[str]]
     """By trust domain."""
-    registry_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:Registry", name, {}, opts)
@@ -52,8 +48,7 @@ class Registry(pulumi.ComponentResource):
         resources = {domain: self._repository(domain, args) for domain in KEPT}
         self._arns = {domain: resource.arn for domain, resource in resources.items()}
         self.repository_urls = {domain: resource.repository_url for domain, resource in resources.items()}
-        self.registry_id = resources[DEPLOY].registry_id
-        self.register_outputs({"repository_urls": self.repository_urls, "registry_id": self.registry_id})
+        self.register_outputs({"repository_urls": self.repository_urls})
 
     def _repository(self, domain: str, args: RegistryArgs) -> aws.ecr.Repository:
         # The reviewed domain's is the first that there was, and images cannot be moved.
@@ -61,10 +56,7 @@ class Registry(pulumi.ComponentResource):
         resource = aws.ecr.Repository(
             f"{prefix}repository",
             name=f"{args.name}{suffix}",
-            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
-            image_tag_mutability_exclusion_filters=[
-                {"filter": pattern, "filter_type": "WILDCARD"} for pattern in MOVING_TAGS
-            ],
+            image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "AES256"}],
             force_delete=False,

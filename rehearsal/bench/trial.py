@@ -166,8 +166,7 @@ class Trial:
             f"--local=dockerfile={app}",
             f"--output=type=image,name={image},push=true",
         ]
-        environment = {**self.environment, "DOCKER_CONFIG": str(node.files.node_docker)}
-        run(argv, cwd=self.directory, environment=environment)
+        self._run(argv)
         return image
 
     def remove_namespaces(self, names: Sequence[str]) -> None:

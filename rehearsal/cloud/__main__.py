@@ -23,7 +23,6 @@ def main() -> int:
         "--certificate-authority", type=Path, required=True, help="PEM file that the API server is signed by"
     )
     parser.add_argument("--registry", default=str(REGISTRY), help="what a repository's address starts with")
-    parser.add_argument("--registry-password-file", type=Path, help="file with the registry's password")
     parser.add_argument("--faults", type=Path, help="JSON file of calls that are to fail; read again when it changes")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -31,16 +30,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
     try:
-        password = (
-            options.registry_password_file.read_text(encoding="utf-8").strip()
-            if options.registry_password_file
-            else "stand-in"
-        )
         settings = Settings(
             server=options.server,
             certificate_authority=options.certificate_authority.read_text(encoding="utf-8"),
             registry=options.registry,
-            registry_password=password,
         )
         cloud = Cloud(settings, state=options.state, faults=Faults(options.faults))
         servers, _ = start(cloud, {"aws": str(AWS_PROVIDER), "eks": str(EKS_PROVIDER)})

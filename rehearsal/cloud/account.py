@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, cast, final
 
@@ -31,8 +31,7 @@ class Settings:
     """What the account's resources say of the world outside: where the cluster and the registry really are.
 
     `certificate_authority` is the PEM text of the authority that signed the API server's certificate; `registry` is
-    what the address of a repository starts with; the registry's password is what `getAuthorizationToken` hands out.
-    `directory` is where the relative paths of build contexts start.
+    what the address of a repository starts with; `directory` is where the relative paths of build contexts start.
     """
 
     account: str = ACCOUNT
@@ -41,7 +40,6 @@ class Settings:
     certificate_authority: str = "stand-in"
     registry: str = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
     directory: Path = Path()
-    registry_password: str = field(default="stand-in", repr=False)
 
     @property
     def caller_arn(self) -> str:

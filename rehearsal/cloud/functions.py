@@ -5,11 +5,9 @@
 # The protocol gives every method its request and context, the table gives every function the account.
 # ruff: noqa: ARG001
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from rehearsal.cloud.properties import Properties, Value, objects_at, text_at, texts_at
@@ -108,20 +106,6 @@ def _availability_zones(cloud: "Cloud", arguments: Properties) -> Properties:
     }
 
 
-def _authorization_token(cloud: "Cloud", arguments: Properties) -> Properties:
-    password = cloud.settings.registry_password
-    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html: valid for 12 hours.
-    expires = datetime.now(UTC) + timedelta(hours=12)
-    return {
-        "id": cloud.settings.region,
-        "userName": "AWS",
-        "password": password,
-        "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
-        "proxyEndpoint": f"https://{cloud.settings.registry}",
-        "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-
-
 def _cluster(cloud: "Cloud", arguments: Properties) -> Properties:
     name = text_at(arguments, "name")
     found = cloud.find("aws:eks/cluster:Cluster", name)
@@ -201,7 +185,6 @@ def _load_balancer_zone(cloud: "Cloud", arguments: Properties) -> Properties:
 
 FUNCTIONS: Final[Mapping[str, Callable[["Cloud", Properties], Properties]]] = {
     "aws:ec2/getAmi:getAmi": _image,
-    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _authorization_token,
     "aws:ecr/getRepository:getRepository": _repository,
     "aws:eks/getAddonVersion:getAddonVersion": _addon_version,
     "aws:eks/getCluster:getCluster": _cluster,

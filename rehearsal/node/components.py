@@ -58,8 +58,8 @@ def registry(files: NodeFiles, tools: RehearsalTools) -> Component:
             f"-password-file={files.registry_password}",
             f"-certificate={certificates.certificate_path(files, certificates.REGISTRY)}",
             f"-key={certificates.key_path(files, certificates.REGISTRY)}",
-            # The node's own base images, on top of what the project's repository leaves movable.
-            "-movable=cache-*,pr-*,blue,green,develop,rehearsal",
+            # That of the node's own images, which come from no repository of the project's.
+            "-movable=rehearsal",
         ),
         ready=answers(places.REGISTRY, "/v2/", password=password),
     )

@@ -32,6 +32,11 @@ PAUSE_IMAGE: Final = f"{places.REGISTRY}/pause:rehearsal"
 
 BUILD_CACHE_LIMIT: Final = "6GB"
 
+CREDENTIAL_HELPER: Final = "rehearsal"
+"""Docker's tools look for `docker-credential-` and this on PATH."""
+CREDENTIAL_HELPERS: Final = Path(__file__).parent / "bin"
+"""The directory that has it."""
+
 
 def containerd(files: NodeFiles, tools: RehearsalTools, snapshotter: str) -> str:
     """containerd's configuration file (version 2, as containerd 1.6 and 1.7 read it)."""
@@ -223,6 +228,11 @@ def builder(files: NodeFiles) -> str:
     )
 
 
+def credentials() -> str:
+    """`config.json`: who is asked for the registry's password, and only when something is pulled or pushed."""
+    return json.dumps({"credHelpers": {str(places.REGISTRY): CREDENTIAL_HELPER}})
+
+
 def current_builder() -> str:
     """`buildx/current`: which builder is used where none is named, whatever the Docker context."""
     return json.dumps({"Key": "unix:///var/run/docker.sock", "Name": "rehearsal", "Global": True})
@@ -243,9 +253,7 @@ def write_configuration(files: NodeFiles, tools: RehearsalTools, snapshotter: st
         files.configuration / "buildkitd.toml": buildkitd(files),
         files.docker / "buildx" / "instances" / "rehearsal": builder(files),
         files.docker / "buildx" / "current": current_builder(),
-        files.node_docker / "config.json": json.dumps(
-            {"auths": {str(places.REGISTRY): {"auth": registry_authorization(password)}}}
-        ),
+        files.docker / "config.json": credentials(),
     }
     for path, content in contents.items():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -86,13 +86,8 @@ class NodeFiles:
 
     @property
     def docker(self) -> Path:
-        """What DOCKER_CONFIG names: the BuildKit builder, and no password (the program brings its own)."""
+        """What DOCKER_CONFIG names: the BuildKit builder, and who is asked for the registry's password."""
         return self.state / "docker"
-
-    @property
-    def node_docker(self) -> Path:
-        """The same with the registry's password, for the images that the node itself pushes."""
-        return self.state / "node-docker"
 
     @property
     def buildkit_socket(self) -> Path:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, cast, final
 
 from rehearsal import places
+from rehearsal.node.configuration import CREDENTIAL_HELPERS
 from rehearsal.node.files import NodeFiles
 from rehearsal.progress import Progress, RehearsalError
 from rehearsal.toolchain.pins import BASE_IMAGE_EPOCH
@@ -92,7 +93,13 @@ def _push(files: NodeFiles, tools: RehearsalTools, name: str, image: Source) -> 
                 f"--output={target},oci-mediatypes=true,compression=uncompressed",
                 f"--metadata-file={answer}",
             ],
-            env={**os.environ, "DOCKER_CONFIG": str(files.node_docker)},
+            env={
+                **os.environ,
+                "AWS_PROFILE": "administrator",
+                "DOCKER_CONFIG": str(files.docker),
+                "PATH": os.pathsep.join([str(CREDENTIAL_HELPERS), os.environ.get("PATH", os.defpath)]),
+                "SMALLCASE_REHEARSAL": str(files.state),
+            },
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -27,8 +27,7 @@ class Trial:
 
 @pytest.fixture
 def trial(tmp_path: Path, pulumi_cli: Path) -> Iterator[Trial]:
-    password = "a-registry-password"
-    settings = Settings(registry_password=password, directory=tmp_path / "harness" / "project")
+    settings = Settings(directory=tmp_path / "harness" / "project")
     cloud = Cloud(settings, state=tmp_path / "cloud.json")
     with serve(cloud) as ports:
         harness = Harness.create(tmp_path / "harness", pulumi_cli, ports)

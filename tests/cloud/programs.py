@@ -38,16 +38,10 @@ cluster = eks.Cluster(
     skip_default_security_groups=True,
     create_instance_role=False,
 )
-token = aws.ecr.get_authorization_token_output(registry_id=repository.registry_id)
 image = docker_build.Image(
     "image",
     context=docker_build.BuildContextArgs(location="./app"),
     tags=[pulumi.Output.concat(repository.repository_url, ":", pulumi.Config().get("tag") or "one")],
-    registries=[
-        docker_build.RegistryArgs(
-            address=repository.repository_url, username=token.user_name, password=pulumi.Output.secret(token.password)
-        )
-    ],
     push=True,
     build_on_preview=False,
 )

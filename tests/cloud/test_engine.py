@@ -77,15 +77,6 @@ def test_a_changed_build_context_updates_the_image_and_what_runs_it(trial: Trial
     assert trial.harness.outputs("dev")["image"] != before
 
 
-@pytest.mark.usefixtures("app")
-def test_the_registry_password_is_nowhere_in_the_state_in_plain_text(trial: Trial) -> None:
-    trial.harness.write(programs.everything())
-    assert trial.up().code == 0
-    state = json.dumps(trial.harness.state("dev"))
-    assert "smallcase-dev" in state
-    assert trial.cloud.settings.registry_password not in state
-
-
 def test_a_change_that_aws_cannot_make_in_place_replaces_the_resource_and_what_hangs_on_it(trial: Trial) -> None:
     trial.harness.write(programs.network())
     assert trial.up().code == 0

@@ -1,4 +1,4 @@
-"""The stand-in cloud gives its registry's password to nobody but the user that runs it."""
+"""The stand-in cloud answers nobody but the user that runs it."""
 
 import os
 import socket
@@ -11,14 +11,13 @@ from typing import Final
 
 import pytest
 
-from rehearsal.cloud.account import Cloud, Settings
+from rehearsal.cloud.account import Cloud
 from rehearsal.cloud.own_user import Address, owner, owner_in
 from rehearsal.cloud.server import serve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists whose a connection is")
 
 CHECKOUT: Final = Path(__file__).parents[2]
-PASSWORD: Final = "a-registry-password"
 NOBODY: Final = 65534
 
 CALLS: Final = """
@@ -36,7 +35,7 @@ provider = provider_pb2_grpc.ResourceProviderStub(grpc.insecure_channel(f"127.0.
 properties = struct_pb2.Struct()
 properties.update({"name": "of-somebody-else"})
 topic = provider_pb2.CreateRequest(urn="urn:pulumi:s::p::aws:sns/topic:Topic::t", properties=properties)
-token = provider_pb2.InvokeRequest(tok="aws:ecr/getAuthorizationToken:getAuthorizationToken")
+caller = provider_pb2.InvokeRequest(tok="aws:index/getCallerIdentity:getCallerIdentity")
 if what == "leave":
     provider.Create.future(topic)
     time.sleep(float(os.environ["PAUSE"]))
@@ -48,7 +47,7 @@ for call, request in (
     (provider.GetSchema, provider_pb2.GetSchemaRequest()),
     (provider.Configure, provider_pb2.ConfigureRequest()),
     (provider.Create, topic),
-    (provider.Invoke, token),
+    (provider.Invoke, caller),
     (provider.Cancel, empty_pb2.Empty()),
 ):
     try:
@@ -60,7 +59,7 @@ for call, request in (
 
 @pytest.fixture
 def cloud() -> Cloud:
-    return Cloud(Settings(registry_password=PASSWORD))
+    return Cloud()
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def call(port: int, user: int, what: str = "all", pause: float = 0) -> str:
 
 def test_the_user_that_runs_it_is_answered(cloud: Cloud, port: int) -> None:
     said = call(port, os.geteuid())
-    assert PASSWORD in said
+    assert "user/rehearsal" in said
     assert "PERMISSION_DENIED" not in said
     assert [resource.type for resource in cloud] == ["aws:sns/topic:Topic"]
 

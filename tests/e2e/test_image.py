@@ -39,7 +39,7 @@ def build(rehearsal: Rehearsal, root: Path, answer: Path, **arguments: str) -> s
             f"--output={image}",
             f"--metadata-file={answer / 'answer.json'}",
         ],
-        env={**os.environ, "DOCKER_CONFIG": str(node.files.node_docker)},
+        env=rehearsal.standing.variables,
         capture_output=True,
         encoding="utf-8",
         timeout=600,

@@ -1,5 +1,6 @@
 """The image of an environment, whoever deploys it from wherever, and what says which it is."""
 
+import json
 import os
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,9 @@ from rehearsal.cloud.resource import Resource
 from tests.engine.world import DEPLOYMENT, IMAGE, OVERLAY, World, deployment, git, image_of
 
 GREEN = "smallcase-green"
+
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+"""What the engine marks a secret with: https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go"""
 
 
 def variables_of(deployment: Resource) -> dict[str, str]:
@@ -45,6 +49,12 @@ def test_another_clone_of_the_commit_with_other_line_ends_dates_and_modes_and_ig
     project.generate(clone, live.harness.project, OVERLAY)
     preview = live.preview("green", "--expect-no-changes")
     assert preview.succeeded, preview.outcome.output
+
+
+def test_whoever_decrypts_the_state_of_an_environment_finds_no_secret_in_it(live: World) -> None:
+    state = json.dumps(live.export("green"))
+    assert IMAGE in state
+    assert SECRET not in state
 
 
 def test_an_update_of_the_deployment_alone_says_the_version_of_the_image_that_it_runs(live: World) -> None:

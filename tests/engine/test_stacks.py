@@ -1,7 +1,5 @@
 """A platform and three environments, a stack each, from nothing to nothing."""
 
-import base64
-
 import pytest
 
 from tests.engine.stories import ENVIRONMENTS, PROFILE, ROUTE, STACKS, SUBNET, VPC, Life
@@ -13,7 +11,6 @@ from tests.engine.world import (
     INGRESS,
     NAMESPACE,
     OWN_NAMESPACE,
-    PASSWORD,
     RELEASE,
     REPOSITORY,
     SERVICE,
@@ -153,15 +150,6 @@ def test_an_update_of_one_environment_leaves_the_others_alone(life: Life) -> Non
             left = in_namespace(step.before, f"smallcase-{other}")
             assert left
             assert in_namespace(step.after, f"smallcase-{other}") == left
-
-
-def test_the_password_of_the_registry_is_nowhere_in_plain_text(life: Life) -> None:
-    token = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
-    said = "".join(step.outcome.output for step in life.steps.values())
-    assert b"smallcase-green" in life.at_rest
-    for secret in (PASSWORD, token):
-        assert secret.encode() not in life.at_rest
-        assert secret not in said
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)

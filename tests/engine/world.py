@@ -24,9 +24,6 @@ from rehearsal.project import Overlay
 from tests.engine.harness import Harness, Outcome
 from tests.stack_files import ALLOW_LIST, CHECKOUT
 
-PASSWORD: Final = "a-registry-password"
-"""What logs in to the registry, and must never be read anywhere."""
-
 ATTACHMENT: Final = "aws:ec2/volumeAttachment:VolumeAttachment"
 CLUSTER: Final = "aws:eks/cluster:Cluster"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
@@ -258,6 +255,6 @@ def copy_of(world: World, directory: Path, pulumi: Path) -> Generator[World]:
 
 @contextmanager
 def _account(directory: Path) -> Generator[tuple[Cloud, dict[str, int]]]:
-    cloud = Cloud(Settings(registry_password=PASSWORD, directory=directory / "project"), state=directory / "cloud.json")
+    cloud = Cloud(Settings(directory=directory / "project"), state=directory / "cloud.json")
     with serve(cloud) as ports:
         yield cloud, ports

@@ -32,7 +32,6 @@ from tests.stack_files import ALLOW_LIST, CHECKOUT
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 SERVICE: Final = "kubernetes:core/v1:Service"
 INGRESS: Final = "kubernetes:networking.k8s.io/v1:Ingress"
-PASSWORD: Final = "a-registry-password"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 IMAGE: Final = "docker-build:index:Image"
 
@@ -247,7 +246,7 @@ def found(
     directory.mkdir(parents=True, exist_ok=True)
     if copy_of:
         shutil.copy2(copy_of.directory / "cloud.json", directory)
-    cloud = Cloud(Settings(registry_password=PASSWORD, directory=directory / "project"), state=directory / "cloud.json")
+    cloud = Cloud(Settings(directory=directory / "project"), state=directory / "cloud.json")
     with serve(cloud) as ports:
         harness = Harness.create(directory, pulumi, ports, name="smallcase")
         programs = directory / "programs"

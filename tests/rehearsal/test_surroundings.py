@@ -1,6 +1,9 @@
+import json
+import shutil
 from pathlib import Path
 
 from rehearsal import cluster, places, surroundings
+from rehearsal.node import configuration
 from tests.stack_files import CHECKOUT, declared
 
 HOME = Path("/tools/pulumi-home")
@@ -71,6 +74,11 @@ def test_the_aws_stand_in_comes_before_any_aws_of_the_machine() -> None:
     first, *_, last = variables()["PATH"].split(":")
     assert (Path(first) / "aws").is_file()
     assert last == "/usr/bin"
+
+
+def test_what_docker_asks_for_the_registrys_password_is_on_path() -> None:
+    helper = f"docker-credential-{json.loads(configuration.credentials())['credHelpers'][str(places.REGISTRY)]}"
+    assert shutil.which(helper, path=variables()["PATH"])
 
 
 def test_commands_are_the_administrators_whatever_profile_the_caller_has() -> None:

@@ -15,7 +15,6 @@ PARTS: Final = (
     "kubeconfig",
     "cluster_name",
     "repositories",
-    "registry_id",
     "ingress_class",
     "ingress_annotations",
     "domain",

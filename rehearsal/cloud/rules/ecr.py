@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from rehearsal.cloud import images
-from rehearsal.cloud.properties import Properties, objects_at, text_at, texts_at
+from rehearsal.cloud.properties import Properties, text_at, texts_at
 from rehearsal.cloud.refusal import ApiError
 from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.rules.tables import Check, DeleteCheck
@@ -63,14 +63,7 @@ def check_push(cloud: "Cloud", image: Properties, digest: str) -> None:
     for tag in images.tags(image):
         url, _, name = tag.rpartition(":")
         for repository in cloud.of(_REPOSITORY):
-            mutability = repository.text("imageTagMutability")
-            excluded = [
-                text_at(entry, "filter")
-                for entry in objects_at(repository.inputs, "imageTagMutabilityExclusionFilters")
-            ]
-            free = mutability.startswith("MUTABLE") or any(
-                re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name) for pattern in excluded
-            )
+            free = repository.text("imageTagMutability") == "MUTABLE"
             taken = any(tag in images.tags(other.inputs) and other.text("digest") != digest for other in _pushed(cloud))
             if repository.text("repositoryUrl") == url and not free and taken:
                 raise ApiError(

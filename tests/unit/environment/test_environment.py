@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -313,7 +314,6 @@ def test_a_promoted_image_gets_a_tag_of_the_environments_own_before_it_is_deploy
     assert graph.depends(graph.one(DEPLOYMENT), kept)
     assert container_of(graph)["image"] == graph.outputs["image"] == image
     assert graph.outputs["commit"] == "0123456789ab"
-    assert any(path.startswith("registry.password") for path in kept.secrets)
 
 
 @pytest.mark.parametrize("tagged", ["blue", "green"])
@@ -369,19 +369,12 @@ def test_another_base_is_another_tag_or_the_registry_would_refuse_the_push() -> 
 
 
 @pytest.mark.trap("T42")
-def test_the_registrys_password_is_asked_for_by_the_environment_and_is_a_secret() -> None:
-    graph = environment("green")
-    assert "registries.password" in graph.one(IMAGE).secrets
-    assert "password" not in str(graph.outputs).lower()
-
-
-@EVERY
-def test_the_cache_lies_under_a_tag_that_may_move_in_a_form_that_ecr_takes(stack: str) -> None:
-    image = environment(stack).one(IMAGE)
-    cache = cast("Tree", image.at("cacheTo", 0, "registry"))
-    assert str(cache["ref"]).endswith(f"/{REPOSITORIES[stack]}:cache-app")
-    assert (cache["imageManifest"], cache["ociMediaTypes"], cache["mode"]) == (True, True, "max")
-    assert image.at("cacheFrom") == [{"registry": {"ref": cache["ref"]}}]
+@pytest.mark.parametrize("given", [{}, {"image": f"{REGISTRY}/smallcase-platform:green-0123456789ab@{DIGEST}"}])
+def test_what_builds_and_pushes_is_told_no_password_and_no_cache_of_others(given: Mapping[str, str]) -> None:
+    (resource,) = environment("blue", **given).any(IMAGE, INDEX)
+    assert resource.secrets == frozenset()
+    told = {name for name in resource.inputs if re.search("registr|cache|auth|secret|password", name, re.IGNORECASE)}
+    assert told == set()
 
 
 def test_two_clones_in_two_places_give_the_same_inputs() -> None:

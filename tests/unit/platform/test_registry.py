@@ -15,14 +15,10 @@ REPOSITORIES = ("repository", "open-repository")
 
 @pytest.mark.trap("T41")
 @pytest.mark.parametrize("name", REPOSITORIES)
-def test_a_tag_that_says_a_commit_never_moves_and_a_name_that_is_meant_to_move_may(name: str) -> None:
+def test_no_tag_ever_moves_a_cache_that_others_build_from_least_of_all(name: str) -> None:
     repository = platform().one(REPOSITORY, name)
-    assert repository.at("imageTagMutability") == "IMMUTABLE_WITH_EXCLUSION"
-    filters = cast("list[dict[str, str]]", repository.at("imageTagMutabilityExclusionFilters"))
-    assert {entry["filter"] for entry in filters} == {"cache-*", "pr-*", "blue", "green", "develop"}
-    assert {entry["filterType"] for entry in filters} == {"WILDCARD"}
-    # As many as ECR takes: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
-    assert len(filters) <= 5
+    assert repository.at("imageTagMutability") == "IMMUTABLE"
+    assert repository.at("imageTagMutabilityExclusionFilters") is None
 
 
 def test_each_trust_domain_that_builds_has_a_repository_of_its_own() -> None:

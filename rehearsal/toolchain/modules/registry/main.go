@@ -20,7 +20,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -65,17 +64,17 @@ func authenticated(passwordFile string, next http.Handler) http.Handler {
 	})
 }
 
-// immutable lets a tag be written once, as ECR does with IMMUTABLE_WITH_EXCLUSION: a second write is refused whatever it
+// immutable lets every tag but one be written once, as ECR does with IMMUTABLE: a second write is refused whatever it
 // brings, even the digest that the tag has (https://github.com/aws/containers-roadmap/issues/2179). A client that asks
 // first what the tag has, as BuildKit and containerd do by HEAD, and finds what it was about to push, succeeds:
 // https://github.com/containerd/containerd/blob/v2.2.4/core/remotes/docker/pusher.go
 //
 // Tags are looked up where they are kept. What a request over HTTP is told depends on the media types it accepts.
-func immutable(movable []string, images distribution.Namespace, next http.Handler) http.Handler {
+func immutable(movable string, images distribution.Namespace, next http.Handler) http.Handler {
 	var writing sync.Mutex
 	return http.HandlerFunc(func(writer http.ResponseWriter, request *http.Request) {
 		found := manifestPath.FindStringSubmatch(request.URL.Path)
-		if request.Method != http.MethodPut || found == nil || strings.Contains(found[2], ":") || matches(movable, found[2]) {
+		if request.Method != http.MethodPut || found == nil || strings.Contains(found[2], ":") || found[2] == movable {
 			next.ServeHTTP(writer, request)
 			return
 		}
@@ -165,22 +164,13 @@ func (connection peeked) Read(into []byte) (int, error) {
 	return connection.buffered.Read(into)
 }
 
-func matches(patterns []string, tag string) bool {
-	for _, pattern := range patterns {
-		if ok, _ := path.Match(pattern, tag); ok {
-			return true
-		}
-	}
-	return false
-}
-
 func main() {
 	address := flag.String("address", "127.0.0.1:5077", "address and port to listen on")
 	directory := flag.String("directory", "", "where the images are kept")
 	passwordFile := flag.String("password-file", "", "file with the password of the user AWS")
 	certificate := flag.String("certificate", "", "file with the certificate for TLS")
 	key := flag.String("key", "", "file with its private key")
-	movable := flag.String("movable", "cache-*,pr-*,blue,green,develop", "tags that may be written again, with * for any text")
+	movable := flag.String("movable", "", "the tag that may be written again")
 	flag.Parse()
 	if *directory == "" || *passwordFile == "" || *certificate == "" || *key == "" || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "registry: -directory, -password-file, -certificate and -key are needed, and nothing else but flags")
@@ -213,6 +203,6 @@ func main() {
 	}
 	log.Fatal(http.Serve(
 		either{listener, &tls.Config{Certificates: []tls.Certificate{pair}}},
-		authenticated(*passwordFile, immutable(strings.Split(*movable, ","), images, app)),
+		authenticated(*passwordFile, immutable(*movable, images, app)),
 	))
 }

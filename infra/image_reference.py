@@ -1,5 +1,6 @@
 """How an image is named: repository, a tag that says which environment and commit, and the digest that counts."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final, Self, final
@@ -42,3 +43,10 @@ class ImageReference:
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}@{self.digest}"
+
+
+def tag(environment: str, commit: str, base_image: str | None) -> str:
+    """The immutable tag of one environment's image of one commit, on another base than the Dockerfile's if so."""
+    # Another base gives another digest, which the registry would refuse under the same tag.
+    base = f"-base-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if base_image else ""
+    return f"{environment}-{commit}{base}"

@@ -6,7 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, TextIO
 
-from pipeline import checks, deploy, drift, flow, hooks, inspection, platform, preview, release, teardown, verify
+from pipeline import (
+    checks,
+    deploy,
+    drift,
+    flow,
+    hooks,
+    inspection,
+    platform,
+    preview,
+    release,
+    reproduce,
+    teardown,
+    verify,
+)
 from pipeline.interruption import interrupt_once
 from pipeline.outcomes import INTERRUPTED, Stopped, WrongUse
 from pipeline.streams import print_anything
@@ -37,6 +50,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "flow": flow,
     "test": checks,
     "preview": preview,
+    "reproduce": reproduce,
     "deploy": deploy,
     "verify": verify,
     "release": release,

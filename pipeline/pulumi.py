@@ -60,6 +60,13 @@ _CREDENTIALS: Final = re.compile(
     r"|[Nn]o valid credential|[Uu]nable to locate credentials|ExpiredToken|AccessDenied|no Pulumi\.yaml project file"
 )
 
+_NO_PASSWORD: Final = re.compile(r"no basic auth credentials|: 401 Unauthorized|docker-credential-\S+ executable file")
+"""What BuildKit and Docker's configuration say where nobody gives them the registry's password."""
+_HELPER: Final = (
+    "Docker asks a credential helper for the registry's password: docs/first-deployment.md says, in the step of the "
+    "environments, how to name one."
+)
+
 _UNREACHED: Final = re.compile(
     r"proxy|bad gateway|dial tcp|time-?out|timed out|no such host|deadline exceeded|connection (refused|reset)",
     re.IGNORECASE,
@@ -325,6 +332,8 @@ def explain(answer: Answer, what: str, errors: Sequence[str] = ()) -> Stopped:
     way = f"What is not on this machine is asked{asked}." if asked else ""
     if answer.code == NO_SUCH_STACK:
         return WrongUse(message, "A person creates a stack once, with `pulumi stack init NAME --no-select`.")
+    if _NO_PASSWORD.search(message):
+        return WrongUse(message, _HELPER)
     if _CREDENTIALS.search(message):
         needs = "See docs/pipeline.md for what a verb needs: a state, its key and credentials for AWS."
         return WrongUse(message, f"{needs} {way}".strip())

@@ -1,6 +1,5 @@
 """The application's image: built from `app/`, pushed, and known by its digest."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pulumi_docker_build as docker_build
 
 from infra import revision
 from infra.environment.context import EPOCH, lay_out
-from infra.image_reference import ImageReference
+from infra.image_reference import ImageReference, tag
 from infra.names import physical_name
 from infra.settings import SettingsError
 
@@ -71,22 +70,10 @@ class Image(pulumi.ComponentResource):
 
     def _build(self, args: ImageArgs, source: revision.Revision) -> pulumi.Output[str]:
         repository = pulumi.Output.from_input(args.repository_url)
-        context = lay_out(source.app)
-        image = docker_build.Image(
-            "image",
-            context=docker_build.BuildContextArgs(location=str(context)),
-            dockerfile=docker_build.DockerfileArgs(location=str(context / "Dockerfile")),
-            build_args=build_arguments(source, args.base_image),
-            # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
-            platforms=[docker_build.Platform.LINUX_AMD64],
-            tags=[repository.apply(lambda url: f"{url}:{tag(args.environment, source, args.base_image)}")],
-            exports=[docker_build.ExportArgs(raw="type=image,push=true,oci-mediatypes=true,rewrite-timestamp=true")],
-            push=False,
-            # Where a pull request is previewed there is nothing to build with.
-            build_on_preview=False,
-            # Deleting the resource would delete the digest, which another environment may be running.
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
-        )
+        build = arguments(source, args.base_image, lay_out(source.app), push=True)
+        build.tags = [repository.apply(lambda url: f"{url}:{tag(args.environment, source.commit, args.base_image)}")]
+        # Deleting the resource would delete the digest, which another environment may be running.
+        image = docker_build.Image("image", build, pulumi.ResourceOptions(parent=self, retain_on_delete=True))
         return image.ref
 
 
@@ -106,19 +93,42 @@ def require_from(repository: str, image: ImageReference, environment: str) -> st
     return repository
 
 
-def tag(environment: str, source: revision.Revision, base_image: str | None) -> str:
-    """The immutable tag of one environment's image of one commit, on another base than the Dockerfile's if so."""
-    # Another base gives another digest, which the registry would refuse under the same tag.
-    base = f"-base-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if base_image else ""
-    return f"{environment}-{source.commit}{base}"
-
-
 def promoted_tag(environment: str, image: ImageReference) -> str:
     """The tag by which an environment keeps another one's image: `blue-<commit>-from-green`. It says where from,
     because the environment may have built the same commit itself, under a tag that cannot change."""
     built = image.tag.removeprefix(f"{image.environment}-")
     # https://docs.docker.com/reference/cli/docker/image/tag/: 128 characters.
     return physical_name(environment, built, "from", image.environment, limit=128)
+
+
+def arguments(
+    source: revision.Revision, base_image: str | None, context: Path, *, push: bool
+) -> docker_build.ImageArgs:
+    """What makes an image the one that it is, from the folder that `lay_out` has written."""
+    exporter = f"type=image,push={str(push).lower()},oci-mediatypes=true,rewrite-timestamp=true"
+    return docker_build.ImageArgs(
+        context=docker_build.BuildContextArgs(location=str(context)),
+        dockerfile=docker_build.DockerfileArgs(location=str(context / "Dockerfile")),
+        build_args=build_arguments(source, base_image),
+        # EKS on Fargate has no Arm: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
+        platforms=[docker_build.Platform.LINUX_AMD64],
+        exports=[docker_build.ExportArgs(raw=exporter)],
+        push=False,
+        # Where a pull request is previewed there is nothing to build with.
+        build_on_preview=False,
+    )
+
+
+def build_again(root: Path, base_image: str | None) -> None:
+    """A program of its own: build the image of a checkout once more, from nothing that an earlier build left, and push
+    nothing. The stack's output `digest` says what came of it.
+
+    It has to run in a directory of its own: BuildKit knows the files of a folder by its path.
+    """
+    source = revision.read(root)
+    build = arguments(source, base_image, lay_out(source.app), push=False)
+    build.no_cache = build.pull = True
+    pulumi.export("digest", docker_build.Image("image", build).digest)
 
 
 def build_arguments(source: revision.Revision, base_image: str | None) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ FLOW: Final = f"{VERB}flow"
 TEST: Final = f"{VERB}test"
 PREVIEW: Final = f"{VERB}preview --deadline 7m"
 PLAN: Final = f"{DEPLOYING}preview --save-plan reports/plan.json --deadline 7m"
+REPRODUCE: Final = f"{DEPLOYING}reproduce --deadline 7m"
 DEPLOY: Final = f"{DEPLOYING}deploy --plan reports/plan.json --deadline 35m"
 VERIFY: Final = f"{DEPLOYING}verify --deadline 5m"
 RELEASE: Final = f"{DEPLOYING}release"
@@ -27,9 +28,13 @@ HOOKS: Final = f"{VERB}hooks"
 TOKEN: Final = "GITHUB_TOKEN"
 """The variable that `pipeline release` reads."""
 
-UNDER_DEPLOY_ROLE: Final = (PLAN, DEPLOY, VERIFY, RELEASE)
+UNDER_DEPLOY_ROLE: Final = (PLAN, REPRODUCE, DEPLOY, VERIFY, RELEASE)
 CHANGE: Final = (INSTALL, FLOW, TEST, PREVIEW)
-DELIVERY: Final = (INSTALL, FLOW, TEST, PLAN, DEPLOY, VERIFY)
+DELIVERY: Final[Mapping[str, tuple[str, ...]]] = {
+    "develop": (INSTALL, FLOW, TEST, PLAN, DEPLOY, VERIFY),
+    "staging": (INSTALL, FLOW, TEST, PLAN, DEPLOY, VERIFY, RELEASE),
+    "master": (INSTALL, FLOW, TEST, PLAN, REPRODUCE, DEPLOY, VERIFY, RELEASE),
+}
 
 NIGHT: Final = (DRIFT, HOOKS)
 
@@ -43,7 +48,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     **{f"PR of {source} into {target}": pull_request(source, target) for source, target in PULL_REQUESTS},
     **{
         f"push to master, broken: {command}": push("master", broken=f"^sh {re.escape(command)}$")
-        for command in (*DELIVERY, RELEASE)
+        for command in DELIVERY["master"]
     },
     **{
         f"PR of develop into staging, broken: {command}": pull_request(
@@ -68,16 +73,14 @@ def expected(scenario: Scenario) -> list[str]:
     """The commands that a build is for, up to the one that breaks it."""
     if scenario.fork:
         return []
-    commands = CHANGE if scenario.target else DELIVERY if scenario.branch == "develop" else (*DELIVERY, RELEASE)
-    if not scenario.target and scenario.branch not in BRANCHES:
-        commands = (INSTALL, FLOW, TEST)
+    commands = CHANGE if scenario.target else DELIVERY.get(scenario.branch, (INSTALL, FLOW, TEST))
     if scenario.cause == "TimerTriggerCause":
         # Whatever the one says, the other is asked.
         return list(NIGHT)
     broken = scenario.broken or "$^"
     last = next((i for i, command in enumerate(commands) if re.search(broken, f"sh {command}")), len(commands))
     if re.match(r"\^(input|milestone|lock)", broken):
-        last = commands.index(PLAN)
+        last = commands.index(DEPLOY) - 1
     return list(commands[: last + 1])
 
 
@@ -152,8 +155,8 @@ def only_master_asks_and_it_asks_once(builds: Builds) -> None:
 
 def the_question_comes_between_plan_and_deploy(builds: Builds) -> None:
     build = builds["push to master"]
-    assert build.position(PLAN) < build.position("input") < build.position(DEPLOY)
-    for name in ("push to master, not approved", f"push to master, broken: {PLAN}"):
+    assert build.position(PLAN) < build.position(REPRODUCE) < build.position("input") < build.position(DEPLOY)
+    for name in ("push to master, not approved", *(f"push to master, broken: {asked}" for asked in (PLAN, REPRODUCE))):
         assert DEPLOY not in builds[name].commands, name
 
 

@@ -138,6 +138,20 @@ def test_a_missing_credential_is_wrong_use(said: str) -> None:
     assert isinstance(explain(Answer(code=255, stdout="", stderr=said), "it"), WrongUse)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: failed to push registry.test/smallcase: unexpected status from HEAD request: 401 Unauthorized",
+        "error: creating: push access denied, or may require authorization: no basic auth credentials",
+        'error: getting host: exec: "docker-credential-ecr-login": executable file not found in $PATH',
+    ],
+)
+def test_a_registry_that_nobody_has_a_password_for_is_a_missing_credential_helper(said: str) -> None:
+    explained = explain(Answer(code=255, stdout="", stderr=said), "it")
+    assert isinstance(explained, WrongUse)
+    assert "credential helper" in explained.way_out
+
+
 def test_errors_are_told_once_without_the_closing_words() -> None:
     said = "Updating\n  error: no room\nDiagnostics:\n    error: no room\n    error: update failed\n"
     said += "    error: expected resource operations for urn:pulumi:x::y::z::deployment but none were seen\n"

@@ -10,10 +10,10 @@ import pytest
 
 from infra import contract
 from infra.contract import PlatformMissing
-from infra.environment.image import build_arguments, promoted_tag, tag
+from infra.environment.image import build_arguments, promoted_tag
 from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
-from infra.image_reference import ImageReference
+from infra.image_reference import ImageReference, tag
 from infra.revision import Revision
 from infra.revision import Tree as AppTree
 from infra.settings import SettingsError
@@ -353,16 +353,15 @@ def test_the_tag_of_a_promoted_image_says_commit_and_origin_and_is_read_like_any
 @pytest.mark.parametrize("commit", ["0123456789ab", "0123456789ab-dirty-01234567"])
 @pytest.mark.parametrize("base", [None, BASE])
 def test_the_commit_is_read_back_from_whatever_tag_is_written(commit: str, base: str | None) -> None:
-    written = tag("a-stack", revision(commit), base)
+    written = tag("a-stack", commit, base)
     assert ImageReference.parse(f"registry.test/smallcase:{written}@{DIGEST}").commit == commit
 
 
 @pytest.mark.trap("T40")
 def test_another_base_is_another_tag_or_the_registry_would_refuse_the_push() -> None:
-    source = revision("0123456789ab")
-    assert tag("green", source, None) == "green-0123456789ab"
-    assert re.fullmatch(r"green-0123456789ab-base-[0-9a-f]{8}", tag("green", source, BASE))
-    assert tag("green", source, BASE) != tag("green", source, BASE.replace("a" * 64, "b" * 64))
+    assert tag("green", "0123456789ab", None) == "green-0123456789ab"
+    assert re.fullmatch(r"green-0123456789ab-base-[0-9a-f]{8}", tag("green", "0123456789ab", BASE))
+    assert tag("green", "0123456789ab", BASE) != tag("green", "0123456789ab", BASE.replace("a" * 64, "b" * 64))
     image = environment("green", baseImage=BASE)
     assert re.search(r"-base-[0-9a-f]{8}@", cast("str", image.outputs["image"]))
     assert "base" not in cast("str", image.outputs["commit"])

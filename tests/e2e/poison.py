@@ -62,7 +62,9 @@ class Attacker:
         manifest = self._json("manifests/honest")
         config = self._json(f"blobs/{cast('Descriptor', manifest['config'])['digest']}")
         layers = cast("list[Descriptor]", manifest["layers"])
-        (honest,) = (layer for layer in layers if self._has_packages(str(layer["digest"])))
+        # Compiled, they are in another layer once more.
+        with_packages = [layer for layer in layers if self._has_packages(str(layer["digest"]))]
+        honest = max(with_packages, key=lambda layer: cast("int", layer["size"]))
         poisoned = self._poisoned(honest)
         manifest["layers"] = [poisoned if layer is honest else layer for layer in layers]
         for entry in cast("list[Descriptor]", config["layers"]):

@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, cast
 
 import pytest
+from pulumi_docker_build import ExportArgs
 
 from infra import contract
 from infra.contract import PlatformMissing
-from infra.environment.image import build_arguments, promoted_tag
+from infra.environment.image import arguments, build_arguments, promoted_tag
 from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.image_reference import ImageReference, tag
@@ -382,6 +384,15 @@ def test_two_clones_in_two_places_give_the_same_inputs() -> None:
     assert re.fullmatch(r"\.build/[0-9a-f]{40}", location)
     assert image.at("context") == {"location": location}
     assert image.at("dockerfile") == {"location": f"{location}/Dockerfile"}
+
+
+def test_what_is_built_to_be_compared_differs_in_the_push_alone_from_what_is_deployed() -> None:
+    deployed, compared = (arguments(revision("a" * 12), BASE, Path("there"), push=push) for push in (True, False))
+    for name in ("build_args", "build_on_preview", "labels", "platforms", "push", "target"):
+        assert getattr(deployed, name) == getattr(compared, name), name
+    exporters = [cast("list[ExportArgs]", one.exports)[0].raw for one in (deployed, compared)]
+    assert [str(exporter).replace("push=true", "push=false") for exporter in exporters] == [exporters[1]] * 2
+    assert exporters[0] != exporters[1]
 
 
 def test_the_build_depends_on_the_application_and_its_base_alone() -> None:

@@ -69,13 +69,7 @@ class Attacker:
         manifest["layers"] = [poisoned if layer is honest else layer for layer in layers]
         for entry in cast("list[Descriptor]", config["layers"]):
             if entry["blob"] == honest["digest"]:
-                annotations = cast("Descriptor", poisoned["annotations"])
                 entry["blob"] = poisoned["digest"]
-                entry["annotations"] = {
-                    **cast("Descriptor", entry["annotations"]),
-                    "diffID": annotations[_DIFF],
-                    "size": poisoned["size"],
-                }
         written = json.dumps(config).encode()
         manifest["config"] = {**cast("Descriptor", manifest["config"]), **self._push(written)}
         self._ask("PUT", f"manifests/{CACHE}", json.dumps(manifest).encode(), {"Content-Type": _MANIFEST})
@@ -118,7 +112,8 @@ class Attacker:
     ) -> Request:
         password = self.rehearsal.standing.node.files.registry_password.read_text(encoding="utf-8").strip()
         authorization = f"Basic {base64.b64encode(f'AWS:{password}'.encode()).decode()}"
-        own = {"Authorization": authorization, **(headers or {})}
+        # urllib would say that it is a form, which the registry would then read as one.
+        own = {"Authorization": authorization, "Content-Type": "application/octet-stream", **(headers or {})}
         return Request(address, body, own, method=method)  # noqa: S310
 
     def _buildctl(self, *arguments: str) -> None:

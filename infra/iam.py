@@ -12,6 +12,10 @@ Conditions: TypeAlias = Mapping[str, Mapping[str, object]]
 PARTITION: Final = "aws"
 """Other partitions (China, GovCloud) name their endpoints differently; settings refuse their regions."""
 
+OWNER: Final = "aws:ResourceAccount"
+"""Whose resource a request is about. Most actions know it:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount"""
+
 
 def allow(*actions: str, on: object, when: Conditions | None = None) -> Statement:
     """A statement that allows actions on one ARN or a list of them; an ARN may be an Output, see `rendered`."""
@@ -29,9 +33,18 @@ def document(*statements: Statement) -> dict[str, object]:
 
 
 def within(account: str, *statements: Statement) -> list[Statement]:
-    """The same on resources of one account alone: the name of a bucket, say, may become another account's.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount"""
+    """The same on resources of one account alone: the name of a bucket, say, may become another account's."""
     return [_within(account, statement) for statement in statements]
+
+
+def not_beyond(account: str, *services: str) -> Statement:
+    """A statement that forbids services' actions on resources of other accounts, and says nothing where a request does
+    not tell whose the resource is."""
+    return deny(
+        *(f"{service}:*" for service in services),
+        on="*",
+        when={"StringNotEquals": {OWNER: account}, "Null": {OWNER: "false"}},
+    )
 
 
 def trust(service: str, when: Conditions | None = None, people: Sequence[str] = ()) -> str:
@@ -58,7 +71,7 @@ def arn(service: str, region: str, account: str, resource: str) -> str:
 
 def _within(account: str, statement: Statement) -> Statement:
     conditions = cast("Conditions", statement.get("Condition") or {})
-    equal = {**conditions.get("StringEquals", {}), "aws:ResourceAccount": account}
+    equal = {**conditions.get("StringEquals", {}), OWNER: account}
     return {**statement, "Condition": {**conditions, "StringEquals": equal}}
 
 

@@ -48,6 +48,8 @@ def _holds(operator: str, allowed: Sequence[str], value: str | Sequence[str] | N
             return (not values) == (allowed == ["true"])
         case "StringEquals":
             return len(values) == 1 and values[0] in allowed
+        case "StringNotEquals":
+            return not set(values) & set(allowed)
         case "ForAllValues:StringEquals":
             return all(one in allowed for one in values)
         case "ForAnyValue:StringEquals":

@@ -114,6 +114,7 @@ class Platform(pulumi.ComponentResource):
                 cluster=cluster,
                 network=network,
                 region=region,
+                account_id=args.account_id,
                 chart=settings.ingress_controller_chart,
                 tags=account.tags(stack),
                 logging=logging,

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from infra import versions
+from infra import iam, versions
 from infra.fargate import PodSize
 from infra.labels import SELECTOR
 from infra.names import physical_name
@@ -26,6 +26,8 @@ SIZE: Final = PodSize.parse("0.25vCPU-1GB")
 POLICY: Final = Path(__file__).with_name("ingress_controller_policy.json")
 """The rights that the controller documents for 2.13 and later
 (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/#option-a-recommended-iam-roles-for-service-accounts-irsa)."""
+SERVICES: Final = ("ec2", "elasticloadbalancing")
+"""Whose resources it makes and changes. A firewall or a certificate may be shared by another account of the company."""
 
 
 @final
@@ -39,6 +41,7 @@ class IngressControllerArgs:
     network: Network
     """The controller removes load balancers while the network still routes."""
     region: str
+    account_id: str
     chart: Chart
     logging: Logging
     """The controller's pods write logs too, once the log router is configured."""
@@ -62,7 +65,7 @@ class IngressController(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        policy = aws.iam.Policy("policy", policy=policy_document(), opts=child)
+        policy = aws.iam.Policy("policy", policy=policy_document(args.account_id), opts=child)
         attachment = aws.iam.RolePolicyAttachment("policy", role=role.name, policy_arn=policy.arn, opts=child)
         kubernetes.helm.v3.Release(
             "controller",
@@ -102,9 +105,13 @@ class IngressController(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def policy_document() -> str:
-    """What the controller may do, as JSON without white space, which counts towards the limit of 6,144 characters."""
-    return json.dumps(json.loads(POLICY.read_bytes()), separators=(",", ":"))
+def policy_document(account: str) -> str:
+    """What the controller may do, as JSON without white space, which counts towards the limit of 6,144 characters.
+
+    Its authors' statements are about resources of any account, so one of ours forbids those of others.
+    """
+    statements = json.loads(POLICY.read_bytes())["Statement"]
+    return json.dumps(iam.document(*statements, iam.not_beyond(account, *SERVICES)), separators=(",", ":"))
 
 
 def trust_policy(*, provider_arn: str, issuer: str) -> dict[str, object]:

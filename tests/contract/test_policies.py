@@ -1,14 +1,17 @@
 """Every IAM document, read by a linter that knows AWS's own list of actions, resources and conditions."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol, cast
 
 import pytest
 
-from infra.platform.ingress_controller import policy_document
+from infra import iam
+from infra.platform.host import SESSION
+from infra.platform.ingress_controller import SERVICES, policy_document
 from tests.graph import WITH_DOMAIN, platform, whole
-from tests.policies import documents
+from tests.iam import ACCOUNT
+from tests.policies import documents, many, statements
 
 
 class Finding(Protocol):
@@ -49,7 +52,35 @@ def test_our_own_policies_are_beyond_the_linters_reproach(stack: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_controllers_policy_is_at_fault_only_where_its_authors_left_resources_open() -> None:
-    assert {issue for issue, _ in findings(policy_document())} == {"RESOURCE_STAR"}
+    assert {issue for issue, _ in findings(policy_document(ACCOUNT))} == {"RESOURCE_STAR"}
+
+
+NOBODYS = {
+    "ecr:GetAuthorizationToken": "a password for the registry of whoever asks",
+    "logs:DescribeLogGroups": "the groups of whoever asks",
+    "route53:GetChange": "a change is known by a number, and says whether it is done",
+    "secretsmanager:ListSecrets": "the names of whoever asks",
+    **dict.fromkeys(SESSION, "what a host says of itself, and its own sessions"),
+}
+"""Actions that are about no resource, and what they are about."""
+
+
+@pytest.mark.parametrize("stack", ["platform", "green"])
+def test_every_right_is_on_resources_of_this_account_alone(stack: str) -> None:
+    """By the ARN, or where that names no account or any, by the condition."""
+    graph = platform(**WITH_DOMAIN, registryEndpoints=True) if stack == "platform" else whole(stack)
+    for node, text in documents(graph):
+        held = statements(text)
+        if node.type == "aws:iam/role:Role":
+            continue
+        if node.type == "aws:iam/policy:Policy":
+            assert held[-1] == iam.not_beyond(ACCOUNT, *SERVICES)
+            continue
+        for statement in held:
+            condition = cast("Mapping[str, Mapping[str, str]]", statement.get("Condition") or {})
+            limited = condition.get("StringEquals", {}).get("aws:ResourceAccount") == ACCOUNT
+            named = all(f":{ACCOUNT}:" in resource for resource in many(statement["Resource"]))
+            assert limited or named or set(many(statement["Action"])) <= NOBODYS.keys(), (str(node), statement)
 
 
 @pytest.mark.filterwarnings("ignore")

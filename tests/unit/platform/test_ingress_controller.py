@@ -6,7 +6,8 @@ import pytest
 
 from infra.platform.ingress_controller import policy_document
 from tests.graph import EKS_CLUSTER, Node, environment, platform, whole
-from tests.policies import actions
+from tests.iam import ACCOUNT, permits
+from tests.policies import actions, statements
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -104,8 +105,17 @@ def test_the_controllers_rights_are_those_of_its_version_and_fit_into_one_policy
     policy = platform().one("aws:iam/policy:Policy").text("policy")
     assert newer <= actions(policy)
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-    assert len(policy_document()) <= 6144
-    assert policy == policy_document()
+    assert len(policy_document(ACCOUNT)) <= 6144
+    assert policy == policy_document(ACCOUNT)
+
+
+def test_the_controller_changes_nothing_of_another_account() -> None:
+    granted = statements(policy_document(ACCOUNT))
+    changes = ("elasticloadbalancing:ModifyListener", "arn:aws:elasticloadbalancing:us-east-1:999999999999:listener/x")
+    assert permits(granted, *changes, {"aws:ResourceAccount": ACCOUNT})
+    assert not permits(granted, *changes, {"aws:ResourceAccount": "999999999999"})
+    # What a request says nothing of is not refused for it.
+    assert permits(granted, "ec2:DescribeSubnets", "*", {"aws:ResourceAccount": ()})
 
 
 def test_the_load_balancers_it_makes_carry_the_tags_of_the_stack() -> None:

@@ -46,6 +46,10 @@ PREVIEWED: Final = 600.0
 STARTS_PROVIDERS: Final = frozenset({"destroy", "import", "preview", "refresh", "up"})
 """Commands that start what a stack's checkpoint names."""
 
+PACKAGES: Final = {"UV_NO_DEV": "1", "UV_LOCKED": "1"}
+"""Pulumi's Python host has `uv` install what is missing before each program: what that needs, as it is locked, and
+not what only tests need (https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/sdk/python/toolchain/uv.go, `Command`)."""
+
 NO_SUCH_STACK: Final = 6
 """The CLI's exit code where a stack does not exist."""
 
@@ -218,7 +222,7 @@ class Pulumi:
         """
         if arguments[0] in STARTS_PROVIDERS:
             self.require_own_checkpoint(arguments[arguments.index("--stack") + 1])
-        environment = {**around(self.environment), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        environment = {**around(self.environment), **PACKAGES, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
         if program is None:
             raise WrongUse("`pulumi` is not on PATH.", "Install it: https://www.pulumi.com/docs/install/")

@@ -2,6 +2,8 @@
 
 import ast
 import importlib.metadata
+import os
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Final, cast
 
 import pytest
 
+from pipeline.pulumi import PACKAGES
 from tests.stack_files import CHECKOUT
 
 OUR_OWN: Final = {"infra", "pipeline"}
@@ -57,3 +60,24 @@ def test_what_deploys_imports_nothing_that_only_tests_and_people_need(folder: st
     }
     assert strangers == set()
     assert "pytest" not in packages
+
+
+def test_what_pulumi_has_uv_install_is_what_the_program_needs_and_as_locked(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "uv.lock"):
+        (tmp_path / name).write_bytes((CHECKOUT / name).read_bytes())
+
+    def installed(**variables: str) -> set[str]:
+        ran = subprocess.run(
+            [Path(sys.executable).with_name("uv"), "sync", "--inexact", "--dry-run", "--offline"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "UV_PYTHON": sys.executable, **variables},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=True,
+        )
+        return {line.split()[1].partition("==")[0] for line in ran.stderr.splitlines() if line.startswith(" + ")}
+
+    assert "pytest" in installed()
+    assert installed(**PACKAGES) <= needed()
+    assert "pulumi-aws" in installed(**PACKAGES)

@@ -42,6 +42,14 @@ def test_what_is_shown_comes_in_whole_lines_and_what_is_read_is_not_shown(tmp_pa
     assert out.getvalue().count("one line") == 1
 
 
+def test_pulumi_brings_no_packages_of_the_tests_where_the_verb_did_without(tmp_path: Path) -> None:
+    """Its Python host calls `uv sync --inexact` before each program, for which these are the default
+    (https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/sdk/python/toolchain/uv.go)."""
+    command, out = fake(tmp_path, "printenv UV_NO_DEV UV_LOCKED")
+    command.run("up", "--stack", "develop", deadline=Deadline.after(10), show=True)
+    assert out.getvalue().split() == ["1", "1"]
+
+
 class Full(io.StringIO):
     """A disk with no room, as a stream."""
 

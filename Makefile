@@ -63,7 +63,7 @@ host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins h
 add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
 	@$(PYTHON) -m operations add-ons --region "$(or $(REGION),us-east-1)"
 
-plugins: .venv/ready ## Compare the pinned checksums of Pulumi's plugins with both sites that have them
+plugins: .venv/ready ## Compare the pinned checksums of Pulumi's and Jenkins's plugins with the sites that have them
 	@$(PYTHON) -m operations plugins
 
 quotas: .venv/ready ## AWS: ask whether the account's quotas are large enough (REGION=us-east-1)
@@ -90,6 +90,7 @@ bench: .venv/ready ## Measure, and write docs/figures.md (needs a running rehear
 		python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 			{ echo "Python 3.11 or newer is needed as python3 (https://www.python.org/downloads/)." >&2; exit 1; }; \
 		python3 -m venv .venv || { echo "python3 has no venv module: on Debian, apt-get install python3-venv." >&2; exit 1; }; \
-		$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+		{ printf 'uv==%s' '$(UV_VERSION)'; sed -n '/^name = "uv"$$/,/^$$/s/.*hash = "\(sha256:[0-9a-f]*\)".*/ --hash=\1/p' uv.lock | tr -d '\n'; } >.venv/uv.txt; \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement .venv/uv.txt; }
 	@uv=$$(command -v uv || echo .venv/bin/uv); "$$uv" sync --locked --quiet --compile-bytecode
 	@touch $@

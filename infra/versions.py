@@ -32,16 +32,32 @@ VPC_CNI: Final = "v1.23.0-eksbuild.1"
 
 INGRESS_CONTROLLER_CHART: Final = "3.5.0"
 """The chart `aws-load-balancer-controller`. Helm never upgrades CRDs: raise them by hand with the chart."""
+INGRESS_CONTROLLER_CHART_SHA256: Final = "45051f634b33e10baccb3354d0681b7de787c60445e599fa276e0c9aedd4ccd5"
+"""Of its archive (https://github.com/aws/eks-charts/blob/gh-pages/aws-load-balancer-controller-3.5.0.tgz)."""
+INGRESS_CONTROLLER: Final = "v3.5.0"
+"""The controller itself, by the tag of its image that the chart has."""
+INGRESS_CONTROLLER_DIGEST: Final = "sha256:298acdff5a571731276aaea3d5cc450a264e4ad710a5bddf3e518f68a3f9f6cb"
+"""Of `public.ecr.aws/eks/aws-load-balancer-controller` for all architectures."""
 
 # What the Jenkins hosts install.
 JENKINS: Final = "2.580.2"
+JENKINS_SIGNED: Final = "2026"
+JENKINS_SIGNER: Final = "5E386EADB55F01504CAE8BCF7198F4B714ABFC68"
+"""Fingerprint of the key of that year, which signs the packages
+(https://github.com/jenkinsci/docker/blob/master/jenkins.io-2026.key)."""
+JENKINS_PLUGINS_SHA256: Final = ""
+"""Of the checksums of all of `jenkins/plugins.txt`. `make plugins` says what to put here, as for Pulumi's."""
 JENKINS_PLUGIN_MANAGER: Final = "2.15.0"
 JENKINS_PLUGIN_MANAGER_SHA256: Final = "a86853ec2e2933f37a4b471ba65099b61e03c87a80c2ef8fe2315eb135672d43"
 JAVA: Final = "21"
 """Of Jenkins, which wants 21 or 25 since 2.555.1."""
 PYTHON: Final = "3.11"
 UV: Final = "0.13.9"
+UV_SHA256: Final = "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"
+"""Of its wheel for linux x86-64, as `uv.lock` has it."""
 BUILDKIT: Final = "0.31.1"
+BUILDKIT_DIGEST: Final = "sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a"
+"""Of `moby/buildkit` for all architectures."""
 BUILDKIT_OLDEST: Final = "0.16.0"
 """For whoever builds with another than the agents'; `app/Dockerfile` refuses those before it. The exporter's
 `rewrite-timestamp`, without which every build is another image, came with 0.13 and goes with a push since 0.14.1. Since

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb.add_argument("--stack", default="platform", help="the stack that owns the platform")
     verb = verbs.add_parser("add-ons", help="ask AWS whether it offers the pinned versions of the cluster's add-ons")
     verb.add_argument("--region", default="us-east-1")
-    verbs.add_parser("plugins", help="compare the pinned checksums of Pulumi's plugins with both sites that have them")
+    verbs.add_parser("plugins", help="compare the pinned checksums of Pulumi's and Jenkins's plugins with the sites")
     verb = verbs.add_parser("quotas", help="ask AWS whether the account's quotas are large enough")
     verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace) -> None:
         case "add-ons":
             print("\n".join(add_ons.check(add_ons.catalogue(given.region))))
         case "plugins":
-            print("\n".join(plugins.check(plugins.sha256_at)))
+            print("\n".join(plugins.check(plugins.sha256_at, plugins.update_center())))
         case "quotas":
             print("\n".join(quotas.check(quotas.of_region(given.region), given.region)))
         case _:

@@ -9,7 +9,8 @@ dnf install --quiet --assumeyes "java-$JAVA_VERSION-amazon-corretto-headless" gi
     "python$PYTHON_VERSION" "python$PYTHON_VERSION-pip"
 # `python3` for the project; the system's own tools name theirs by full path.
 ln -sf "/usr/bin/python$PYTHON_VERSION" /usr/local/bin/python3
-"python$PYTHON_VERSION" -m pip install --quiet "uv==$UV_VERSION"
+"python$PYTHON_VERSION" -m pip install --quiet --require-hashes --only-binary :all: --requirement \
+    <(echo "uv==$UV_VERSION --hash=sha256:$UV_SHA256")
 
 ensure_user jenkins "$JENKINS_UID" "$HOME_DIRECTORY"
 install -d -o jenkins -g jenkins -m 0700 "$HOME_DIRECTORY"
@@ -62,7 +63,7 @@ else
     # Builds run in BuildKit's own container, one hop further from the instance metadata than its limit lets them reach.
     runuser -u jenkins -- docker buildx inspect smallcase >/dev/null 2>&1 ||
         runuser -u jenkins -- docker buildx create --name smallcase --driver docker-container \
-            --driver-opt "image=moby/buildkit:v$BUILDKIT_VERSION" --bootstrap --use
+            --driver-opt "image=moby/buildkit:v$BUILDKIT_VERSION@$BUILDKIT_DIGEST" --bootstrap --use
 fi
 
 changed /etc/ssh/sshd_config.d/10-smallcase.conf 0600 <<'SSHD' && systemctl restart sshd

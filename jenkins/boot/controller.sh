@@ -26,24 +26,43 @@ mountpoint --quiet "$HOME_DIRECTORY" || mount "$HOME_DIRECTORY"
 mountpoint --quiet "$HOME_DIRECTORY" || { say "volume $HOME_VOLUME holds no XFS called jenkins-home, and is left as it is"; exit 1; }
 chown jenkins:jenkins "$HOME_DIRECTORY"
 
-# Java first: the package of Jenkins does not ask for it. The key of 2026 signs the packages, the one before has expired.
+# Who signs the packages is known by the fingerprint of the key, and it is the only one that is trusted with them.
+signer() { # file
+    gpg --homedir "$(mktemp -d)" --batch --show-keys --with-colons "$1" 2>/dev/null | awk -F : '$1 == "fpr" { print $10 }'
+}
+SIGNER=/opt/smallcase/jenkins.key
+SIGNER_URL=https://pkg.jenkins.io/rpm-stable/jenkins.io-$JENKINS_SIGNED.key
+if [ "$(signer "$SIGNER")" != "$JENKINS_SIGNER" ]; then
+    fetch "$SIGNER_URL" "$SIGNER.new"
+    [ "$(signer "$SIGNER.new")" = "$JENKINS_SIGNER" ] || { say "$SIGNER_URL is not the key $JENKINS_SIGNER, so it is not used"; exit 1; }
+    mv "$SIGNER.new" "$SIGNER"
+fi
+
+# Java first: the package of Jenkins does not ask for it.
 dnf install --quiet --assumeyes "java-$JAVA_VERSION-amazon-corretto-headless" git fontconfig
 changed /etc/yum.repos.d/jenkins.repo 0644 <<REPOSITORY || true
 [jenkins]
 name=Jenkins, long-term support
 baseurl=https://pkg.jenkins.io/rpm-stable
 gpgcheck=1
-gpgkey=https://pkg.jenkins.io/rpm-stable/jenkins.io-2026.key
+gpgkey=file://$SIGNER
 REPOSITORY
 dnf install --quiet --assumeyes "jenkins-$JENKINS_VERSION"
 
-# Exactly the plugins in the list, none of them newer; a plugin that left the list leaves the disk.
+# Exactly the plugins in the list, none of them newer, with the checksum of all; a plugin that left the list leaves the disk.
+[ -n "$JENKINS_PLUGINS_SHA256" ] || { say "no checksum is pinned for Jenkins's plugins: run 'make plugins', and commit what it says"; exit 1; }
 MANAGER=/opt/smallcase/jenkins-plugin-manager.jar
 MANAGER_URL=https://github.com/jenkinsci/plugin-installation-manager-tool/releases/download/$PLUGIN_MANAGER_VERSION/jenkins-plugin-manager-$PLUGIN_MANAGER_VERSION.jar
 download "$MANAGER_URL" "$PLUGIN_MANAGER_SHA256" "$MANAGER"
 rm -rf "$HOME_DIRECTORY/plugins.new"
 java -jar "$MANAGER" --war /usr/share/java/jenkins.war --plugin-file /etc/jenkins/plugins.txt --latest=false \
     --plugin-download-directory "$HOME_DIRECTORY/plugins.new"
+SUMS=$(cd "$HOME_DIRECTORY/plugins.new" && LC_ALL=C && sha256sum -- *.jpi)
+if [ "$(sha256sum <<<"$SUMS")" != "$JENKINS_PLUGINS_SHA256  -" ]; then
+    echo "$SUMS"
+    say "these plugins do not have the checksum '$JENKINS_PLUGINS_SHA256' together, so they are not used"
+    exit 1
+fi
 chown -R jenkins:jenkins "$HOME_DIRECTORY/plugins.new"
 
 # The key that opens the agents is made here and stays here; they read its public half.

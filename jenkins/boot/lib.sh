@@ -15,12 +15,15 @@ ensure_user() { # name, number, home
     id "$1" >/dev/null 2>&1 || useradd --uid "$2" --gid "$2" --home-dir "$3" --no-create-home --shell /bin/bash "$1"
 }
 
+fetch() { # url, file
+    curl --fail --silent --show-error --location --retry 5 --retry-all-errors --output "$2" "$1" && return
+    say "cannot fetch $1" >&2
+    return 1
+}
+
 # A file from the internet, kept only if it has the checksum.
 download() { # url, sha256, file
-    if ! curl --fail --silent --show-error --location --retry 5 --retry-all-errors --output "$3.new" "$1"; then
-        say "cannot fetch $1" >&2
-        return 1
-    fi
+    fetch "$1" "$3.new" || return
     if ! echo "$2  $3.new" | sha256sum --check --status; then
         rm "$3.new"
         say "$1 does not have the checksum '$2', so it is not used" >&2

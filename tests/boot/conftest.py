@@ -2,9 +2,10 @@ import functools
 import hashlib
 import io
 import itertools
+import struct
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -12,7 +13,8 @@ from typing import Final, final
 import pytest
 
 from infra import versions
-from infra.platform.boot import Agent, Controller
+from infra.platform.boot import JENKINS, Agent, Controller
+from operations.plugins import together
 from tests.boot.internet import Internet, internet
 from tests.boot.machine import Disk, Machine, debian, disk
 
@@ -32,6 +34,11 @@ AGENTS: Final = {
     label: Agent(label=label, region="us-east-1", parameters=PARAMETERS, controller_address="10.42.192.10")
     for label in CONTROLLER.agents
 }
+PINS: Final = [
+    line
+    for line in (JENKINS / "plugins.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
 PUBLIC: Final = ("controller/key", "preview/host-key", "open/host-key", "deploy/host-key")
 
 _MANAGER: Final = versions.JENKINS_PLUGIN_MANAGER
@@ -42,6 +49,7 @@ MANAGER_URL: Final = (
 )
 PULUMI_URL: Final = f"get.pulumi.com/releases/sdk/pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
 KUBECTL_URL: Final = f"dl.k8s.io/release/v{versions.KUBECTL}/bin/linux/amd64/kubectl"
+SIGNER_URL: Final = f"pkg.jenkins.io/rpm-stable/jenkins.io-{versions.JENKINS_SIGNED}.key"
 KUBECTL: Final = b"#!/bin/sh\necho the kubectl\n"
 PLUGINS: Final = {
     "AWS": f"aws-v{versions.PULUMI_AWS}",
@@ -82,6 +90,8 @@ def _layers(
     layers: dict[str, tuple[Path, ...]] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "JENKINS_PLUGIN_MANAGER_SHA256", checksum(MANAGER))
+        patch.setattr(versions, "JENKINS_SIGNER", fingerprint(signer()))
+        patch.setattr(versions, "JENKINS_PLUGINS_SHA256", plugins_checksum(PINS))
         patch.setattr(versions, "KUBECTL_SHA256", checksum(KUBECTL))
         patch.setattr(versions, "PULUMI_SHA256", checksum(_pulumi()))
         for name, plugin in PLUGINS.items():
@@ -188,10 +198,31 @@ def fill(reached: Internet) -> None:
             elsewhere: MANAGER,
             PULUMI_URL: _pulumi(),
             KUBECTL_URL: KUBECTL,
+            SIGNER_URL: signer(),
             **{plugin_url(plugin): _plugin(plugin) for plugin in PLUGINS.values()},
         }
     )
     reached.parameters.update({f"{PARAMETERS}/{name}": "pending" for name in PUBLIC})
+
+
+def signer(modulus: int = (1 << 1023) + 5) -> bytes:
+    """A public key as it comes from the internet: https://www.rfc-editor.org/rfc/rfc4880#section-5.5.2"""
+    numbers = (
+        struct.pack(">H", value.bit_length()) + value.to_bytes((value.bit_length() + 7) // 8)
+        for value in (modulus, 65537)
+    )
+    body = bytes([4]) + struct.pack(">I", 1700000000) + bytes([1]) + b"".join(numbers)
+    return bytes([0x99]) + struct.pack(">H", len(body)) + body
+
+
+def fingerprint(key: bytes) -> str:
+    """https://www.rfc-editor.org/rfc/rfc4880#section-12.2"""
+    return hashlib.sha1(key).hexdigest().upper()  # noqa: S324 - it is made so
+
+
+def plugins_checksum(pins: Sequence[str]) -> str:
+    """Of plugins of which each is its version and a line end."""
+    return together({name: checksum(f"{version}\n".encode()) for name, version in (pin.split(":") for pin in pins)})
 
 
 def checksum(content: bytes) -> str:

@@ -28,6 +28,7 @@ PACKAGES: Final = (
     "cloud-init",
     "curl",
     "git",
+    "gpg",
     "iproute2",
     "openssh-client",
     "openssh-server",

@@ -38,7 +38,8 @@ def test_a_first_boot_ends_with_the_pinned_tools_in_the_hands_of_jenkins(start: 
 
 def test_who_builds_images_has_docker_a_builder_and_the_registrys_helper(builder: Machine) -> None:
     assert succeeds(builder.run("runuser -u jenkins -- id -Gn")) == "jenkins docker\n"
-    assert f"image=moby/buildkit:v{versions.BUILDKIT}" in succeeds(builder.run("cat /tmp/builder-smallcase"))
+    pinned = f"image=moby/buildkit:v{versions.BUILDKIT}@{versions.BUILDKIT_DIGEST} "
+    assert pinned in succeeds(builder.run("cat /tmp/builder-smallcase"))
     config = f"cat {WORK}/.docker/config.json && docker-credential-ecr-login get"
     assert succeeds(builder.run(f"runuser -u jenkins -- bash -c '{config}'")).splitlines() == [
         '{"credsStore": "ecr-login"}',
@@ -82,6 +83,13 @@ def test_jenkins_finds_every_program_that_a_stage_calls(agent: Machine, builder:
     said = succeeds(machine.run(f"runuser -u jenkins -- bash -c 'cd {WORK}; command -v {' '.join(programs)}'"))
     assert [path.rpartition("/")[2] for path in said.splitlines()] == programs
     assert succeeds(machine.run("runuser -u jenkins -- kubectl")) == "the kubectl\n"
+
+
+def test_a_uv_with_another_checksum_is_not_installed(fresh: Machine) -> None:
+    settings = fresh.read("/etc/smallcase/host.env")
+    fresh.write("/etc/smallcase/host.env", settings.replace(versions.UV_SHA256, "f" * 64))
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in fresh.boot().stdout
+    fails(fresh.run("command -v uv"))
 
 
 def test_systemd_finds_no_fault_in_the_units(agent: Machine) -> None:

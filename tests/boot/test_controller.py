@@ -6,7 +6,18 @@ import pytest
 
 from infra import versions
 from infra.platform.boot import JENKINS
-from tests.boot.conftest import MANAGER, MANAGER_URL, PARAMETERS, Start, checksum
+from tests.boot.conftest import (
+    MANAGER,
+    MANAGER_URL,
+    PARAMETERS,
+    PINS,
+    SIGNER_URL,
+    Start,
+    checksum,
+    fingerprint,
+    plugins_checksum,
+    signer,
+)
 from tests.boot.internet import Internet
 from tests.boot.machine import Disk, Machine
 
@@ -15,11 +26,6 @@ pytestmark = pytest.mark.rehearsal
 HOME = "/var/lib/jenkins"
 KEY = f"{HOME}/agents/id_ed25519"
 MOUNT = f"mount {HOME} && "
-PINS = [
-    line
-    for line in (JENKINS / "plugins.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-]
 
 
 @pytest.fixture
@@ -80,8 +86,40 @@ def test_the_plugins_are_those_of_the_list_and_one_that_left_it_is_gone(controll
     installed = f'{MOUNT} cd {HOME}/plugins && for plugin in *; do echo "${{plugin%.jpi}}:$(cat "$plugin")"; done'
     assert sorted(succeeds(controller.run(installed)).split()) == sorted(PINS)
     controller.write("/etc/jenkins/plugins.txt", "git:5.10.1\n")
+    pinned, setting = plugins_checksum(["git:5.10.1"]), "/etc/smallcase/host.env"
+    controller.write(setting, controller.read(setting).replace(plugins_checksum(PINS), pinned))
     succeeds(controller.boot())
     assert succeeds(controller.run(installed)).split() == ["git:5.10.1"]
+
+
+def test_plugins_with_another_checksum_or_none_that_is_pinned_are_not_used(controller: Machine) -> None:
+    installed = succeeds(controller.run(f"{MOUNT} ls {HOME}/plugins"))
+    controller.write("/etc/jenkins/plugins.txt", "\n".join([*PINS[1:], "git-server:1\n"]))
+    settings = controller.read("/etc/smallcase/host.env")
+    said = (
+        f"smallcase: these plugins do not have the checksum '{plugins_checksum(PINS)}' together, so they are not used"
+    )
+    assert fails(controller.boot()) == said
+    controller.write("/etc/smallcase/host.env", settings.replace(plugins_checksum(PINS), ""))
+    controller.calls()
+    assert fails(controller.boot()).startswith(
+        "smallcase: no checksum is pinned for Jenkins's plugins: run 'make plugins'"
+    )
+    assert not any(call.startswith("java") for call in controller.calls())
+    assert succeeds(controller.run(f"{MOUNT} ls {HOME}/plugins")) == installed
+
+
+def test_packages_are_believed_by_the_key_with_the_pinned_fingerprint_alone(fresh: Machine, reached: Internet) -> None:
+    """Two keys in one file would both be trusted."""
+    other = signer(modulus=(1 << 1023) + 7)
+    for served in (other, signer() + other):
+        reached.files[SIGNER_URL] = served
+        said = f"smallcase: https://{SIGNER_URL} is not the key {fingerprint(signer())}, so it is not used"
+        assert fails(fresh.boot()) == said
+    assert not any("jenkins" in call for call in fresh.calls() if call.startswith("dnf"))
+    reached.files[SIGNER_URL] = signer()
+    succeeds(fresh.boot())
+    assert "gpgkey=file:///opt/smallcase/jenkins.key" in fresh.read("/etc/yum.repos.d/jenkins.repo")
 
 
 def test_jenkins_runs_the_script_of_the_repository_when_it_starts_and_no_other(controller: Machine) -> None:

@@ -14,12 +14,8 @@ PROJECT = cast(
     "dict[str, dict[str, list[str]]]", tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
 )["project"]
 REQUIRED = dict(requirement.split("==") for requirement in PROJECT["dependencies"])
-LOCKED = {
-    package["name"]: package.get("version", "")
-    for package in cast(
-        "dict[str, list[dict[str, str]]]", tomllib.loads((CHECKOUT / "uv.lock").read_text(encoding="utf-8"))
-    )["package"]
-}
+LOCK = cast("dict[str, list[dict[str, object]]]", tomllib.loads((CHECKOUT / "uv.lock").read_text(encoding="utf-8")))
+LOCKED = {package["name"]: package.get("version", "") for package in LOCK["package"]}
 
 
 @pytest.mark.parametrize("package", sorted(REQUIRED))
@@ -39,6 +35,14 @@ def test_every_sdk_is_locked_in_the_version_that_is_required(package: str) -> No
 )
 def test_what_the_program_installs_is_what_it_is_tested_with(package: str, version: str) -> None:
     assert LOCKED[package] == version
+
+
+def test_the_uv_of_the_agents_is_a_wheel_of_the_lock_file_for_their_kind() -> None:
+    [uv] = [package for package in LOCK["package"] if package["name"] == "uv"]
+    wheels = cast("list[dict[str, str]]", uv["wheels"])
+    [url] = [wheel["url"] for wheel in wheels if wheel["hash"] == f"sha256:{versions.UV_SHA256}"]
+    assert "manylinux" in url
+    assert "x86_64" in url
 
 
 def test_the_agents_have_the_builder_that_the_rehearsal_has() -> None:

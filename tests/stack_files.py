@@ -15,8 +15,10 @@ STACKS: Final = ("platform", "blue", "green", "develop")
 ALLOW_LIST: Final[Mapping[str, object]] = {
     "smallcase:apiAllowList": ["203.0.113.7/32"],
     "smallcase:hostImage": "ami-0123456789abcdef0",
+    "smallcase:ingressControllerChart": {"chart": "/stand-in/chart"},
 }
-"""What a person has to add to `Pulumi.platform.yaml`: where they come from, and a machine image of their region."""
+"""What a person has to add to `Pulumi.platform.yaml`: where they come from, and a machine image of their region. And a
+chart that is a folder: what comes from its publisher comes over the internet."""
 
 
 EVERYTHING: Final[Mapping[str, object]] = {

@@ -14,6 +14,7 @@ from infra import iam, versions
 from infra.fargate import PodSize
 from infra.labels import SELECTOR
 from infra.names import physical_name
+from infra.platform.chart import archive
 from infra.platform.cluster import Cluster
 from infra.platform.logging import Logging
 from infra.platform.network import Network
@@ -21,6 +22,7 @@ from infra.values import Chart
 
 NAMESPACE: Final = "kube-system"
 SERVICE_ACCOUNT: Final = "aws-load-balancer-controller"
+IMAGE: Final = "public.ecr.aws/eks/aws-load-balancer-controller"
 INGRESS_CLASS: Final = "alb"
 SIZE: Final = PodSize.parse("0.25vCPU-1GB")
 POLICY: Final = Path(__file__).with_name("ingress_controller_policy.json")
@@ -71,11 +73,15 @@ class IngressController(pulumi.ComponentResource):
             "controller",
             name=SERVICE_ACCOUNT,
             namespace=NAMESPACE,
-            chart=args.chart.chart,
+            chart=archive(args.chart, versions.INGRESS_CONTROLLER_CHART, versions.INGRESS_CONTROLLER_CHART_SHA256),
             version=versions.INGRESS_CONTROLLER_CHART,
-            repository_opts={"repo": args.chart.repository} if args.chart.repository else None,
             values={
                 "clusterName": args.cluster.name,
+                # The chart puts the two together with a colon.
+                "image": {
+                    "repository": IMAGE,
+                    "tag": f"{versions.INGRESS_CONTROLLER}@{versions.INGRESS_CONTROLLER_DIGEST}",
+                },
                 # Neither can be asked for where there is no instance metadata.
                 "region": args.region,
                 "vpcId": args.network.vpc_id,

@@ -57,6 +57,11 @@ def test_the_oldest_buildkit_is_said_to_whoever_makes_a_builder_and_is_no_newer_
     assert oldest <= ours
 
 
+def test_a_builder_made_by_hand_is_that_of_the_agents() -> None:
+    page = (CHECKOUT / "docs" / "first-deployment.md").read_text(encoding="utf-8")
+    assert f"--driver-opt image=moby/buildkit:v{versions.BUILDKIT}@{versions.BUILDKIT_DIGEST}\n" in page
+
+
 def test_the_agents_have_a_kubectl_that_speaks_to_the_cluster() -> None:
     theirs, ours = (version.split(".")[:2] for version in (versions.KUBERNETES, versions.KUBECTL))
     assert theirs[0] == ours[0]

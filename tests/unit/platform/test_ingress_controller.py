@@ -1,6 +1,7 @@
 """The ingress controller and its rights."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from infra.platform.ingress_controller import policy_document
 from tests.graph import EKS_CLUSTER, Node, environment, platform, whole
 from tests.iam import ACCOUNT, permits
 from tests.policies import actions, statements
+from tests.stack_files import declared
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -74,9 +76,13 @@ def test_a_pod_of_ours_is_never_made_without_its_readiness_gate_and_other_pods_a
 
 @pytest.mark.trap("T22")
 def test_the_chart_is_a_release_pinned_and_from_its_publisher() -> None:
-    node = release()
-    assert (node.at("chart"), node.at("version")) == ("aws-load-balancer-controller", "3.5.0")
-    assert node.at("repositoryOpts") == {"repo": "https://aws.github.io/eks-charts"}
+    assert declared()["smallcase:ingressControllerChart"]["default"] == {
+        "chart": "aws-load-balancer-controller",
+        "repository": "https://aws.github.io/eks-charts",
+    }
+    assert release().at("version") == "3.5.0"
+    # Helm would ask it anew, and take what it has then.
+    assert "repositoryOpts" not in release().inputs
     assert not platform().any("kubernetes:helm.sh/v4:Chart", "kubernetes:helm.sh/v3:Chart")
 
 
@@ -118,6 +124,13 @@ def test_the_controller_changes_nothing_of_another_account() -> None:
     assert permits(granted, "ec2:DescribeSubnets", "*", {"aws:ResourceAccount": ()})
 
 
+def test_the_controllers_image_is_pinned_by_digest() -> None:
+    image = release().at("values", "image")
+    assert isinstance(image, dict)
+    assert image["repository"] == "public.ecr.aws/eks/aws-load-balancer-controller"
+    assert re.fullmatch(r"v3\.\d+\.\d+@sha256:[0-9a-f]{64}", str(image["tag"]))
+
+
 def test_the_load_balancers_it_makes_carry_the_tags_of_the_stack() -> None:
     assert release().at("values", "defaultTags") == {"Project": "smallcase", "Stack": "platform"}
 
@@ -148,4 +161,4 @@ def test_cluster_network_and_controller_are_not_destroyed_by_a_slip() -> None:
 
 def test_a_chart_from_a_folder_has_no_repository() -> None:
     graph = platform(ingressControllerChart='{"chart": "/somewhere/chart"}')
-    assert "repositoryOpts" not in graph.one(RELEASE).inputs
+    assert graph.one(RELEASE).at("chart") == "/somewhere/chart"

@@ -1,24 +1,25 @@
 """The Pulumi CLI with its Python language host and the two provider plugins that are never stood in, in exact versions.
 
-The order: what is on this machine in the right version, the official installers, a build from Go modules. Another
-version than the pinned one is never used in silence.
+The order: what is on this machine in the right version, Pulumi's archives with the pinned checksums, a build from Go
+modules, which Go checks by `go.sum`. Another version than the pinned one is never used in silence.
 """
 
 import hashlib
+import io
 import os
+import platform
 import shutil
 import subprocess
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
-
-from pulumi.automation import PulumiCommand
-from semver import VersionInfo
+from typing import Final, cast, final
 
 from infra import versions
+from infra.plugins import plugins
 from rehearsal.progress import Progress
 from rehearsal.toolchain import go_programs
 from rehearsal.toolchain.cache import cached_directory
@@ -28,8 +29,7 @@ LANGUAGE_HOST: Final = Path(__file__).parent / "language_host.py"
 LANGUAGE_HOST_PROGRAM: Final = Path(__file__).parent / "bin" / "pulumi-language-python"
 """Our own Python language host, which goes with a CLI built from its Go module."""
 
-OFFICIAL_SITE: Final = "https://get.pulumi.com/install.sh"
-"""The installer that the SDK's `PulumiCommand.install` runs."""
+OFFICIAL_SITE: Final = "https://get.pulumi.com"
 
 PLUGINS: Final[Mapping[str, tuple[str, GoModule]]] = {
     "kubernetes": (versions.PULUMI_KUBERNETES, go_programs.KUBERNETES_PROVIDER),
@@ -55,11 +55,11 @@ def ensure_pulumi(progress: Progress) -> PulumiTools:
     """
     directory = ensure_cli(progress)
     cli = directory / "pulumi"
-    plugins = {name: _plugin(name, version, module, cli, progress) for name, (version, module) in PLUGINS.items()}
-    key = hashlib.sha256(repr(sorted(plugins.items())).encode()).hexdigest()[:16]
+    found = {name: _plugin(name, version, module, cli, progress) for name, (version, module) in PLUGINS.items()}
+    key = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
 
     def make(home: Path) -> None:
-        for name, program in plugins.items():
+        for name, program in found.items():
             place = home / "plugins" / plugin_directory(name, PLUGINS[name][0])
             place.mkdir(parents=True)
             (place / f"pulumi-resource-{name}").symlink_to(program)
@@ -138,24 +138,31 @@ def _has_official_host(cli: Path) -> bool:
 
 
 def _official_cli(progress: Progress) -> Path | None:
-    """The CLI as Pulumi's own installer lays it out, or None where its site is not reached."""
-    name = f"official/pulumi-{versions.PULUMI}"
+    """The CLI of Pulumi's own archive, or None where its site is not reached, or no checksum is pinned."""
+    archive = f"{OFFICIAL_SITE}/releases/sdk/pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
 
     def make(directory: Path) -> None:
-        with progress.step(f"installing pulumi {versions.PULUMI} with its official installer"):
-            PulumiCommand.install(root=str(directory), version=VersionInfo.parse(versions.PULUMI))
+        with progress.step(f"fetching pulumi {versions.PULUMI}"):
+            with urllib.request.urlopen(archive, timeout=60) as answer:  # noqa: S310 - the site above
+                content = cast("bytes", answer.read())
+            if hashlib.sha256(content).hexdigest() != versions.PULUMI_SHA256:
+                raise ValueError(f"{archive} does not have the checksum {versions.PULUMI_SHA256}, so it is not used")
+            with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+                packed.extractall(directory, filter="data")
 
-    built = go_programs.is_built(go_programs.PULUMI)
-    if built or not _official_site_answers():
+    if go_programs.is_built(go_programs.PULUMI) or not _official_site_answers():
         return None
     try:
-        return cached_directory(name, make) / "bin" / "pulumi"
-    except Exception as error:  # noqa: BLE001 - whatever stops the installer, there is another way, and it is said
-        progress.note(f"the official installer failed ({str(error).splitlines()[0]}); building instead")
+        return cached_directory(f"official/pulumi-{versions.PULUMI}", make) / "pulumi" / "pulumi"
+    except (OSError, ValueError, tarfile.TarError) as error:
+        progress.note(f"pulumi cannot be fetched ({error}); building instead")
         return None
 
 
 def _official_site_answers() -> bool:
+    """Whether archives can be had for this machine: the checksums are those for Linux on x86-64."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return False
     try:
         with urllib.request.urlopen(OFFICIAL_SITE, timeout=5) as answer:
             return answer.status == 200
@@ -173,12 +180,13 @@ def _plugin(name: str, version: str, module: GoModule, cli: Path, progress: Prog
     )
     if installed.exists():
         return installed
-    if not go_programs.is_built(module) and _official_site_answers():
+    sha256 = next(plugin.sha256 for plugin in plugins() if plugin.name == name)
+    if sha256 and not go_programs.is_built(module) and _official_site_answers():
 
         def make(directory: Path) -> None:
             with progress.step(f"pulumi plugin install resource {name} {version}"):
                 subprocess.run(
-                    [cli, "plugin", "install", "resource", name, version],
+                    [cli, "plugin", "install", "resource", name, version, "--checksum", sha256],
                     env={**os.environ, "PULUMI_HOME": str(directory), "PULUMI_SKIP_UPDATE_CHECK": "true"},
                     capture_output=True,
                     encoding="utf-8",

@@ -55,6 +55,8 @@ class Changes:
     """What runs now and what would run."""
     by_hand: str = ""
     """What somebody did to the cluster since the last deployment, in words, which would be undone."""
+    scanned: str = ""
+    """What the scan of the image that would be promoted says, in words, where it is not that there is nothing."""
 
     def of(self, operation: str) -> list[Change]:
         return [change for change in self.changes if change.operation == operation]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from infra.labels import APPLICATION
-from pipeline import environments
+from pipeline import environments, findings
 from pipeline.checkout import in_ci
 from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     Raises:
         Failed: the image, the pods or a provider failed, or the deadline passed; it says which version serves.
         Locked: somebody else held the stack's lock until the deadline.
-        Refused: a rule is against it, which the message quotes.
+        Refused: a rule is against it, or against what it put there, which the message quotes.
         WrongUse: the plan is missing, or see `environments.find`.
     """
     deadline = Deadline.after(options.deadline)
@@ -56,12 +56,13 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         print(NO_STACK.format(branch=target.deployed_as, verb="deploy"), file=out)
         return
-    deploy(target, options.plan, deadline)
-    print(f"{target.build.branch} is deployed to {target.stack}.", file=out)
+    before = deploy(target, options.plan, deadline)
+    print(f"{target.build.branch} is deployed to {target.stack}.", file=out, flush=True)
+    findings.of_deployment(target, before, out)
 
 
-def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
-    """Do what the plan says, and nothing else.
+def deploy(target: Target, plan: Path | None, deadline: Deadline) -> str:
+    """Do what the plan says, and nothing else; the image that ran before.
 
     Raises:
         Failed: the image, the pods or a provider failed, or the deadline passed; it says which version serves.
@@ -76,6 +77,7 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
     Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
     # Before anything runs: what went wrong later must not be hidden by a setting that is refused.
     namespace = target.declared.environment.namespace
+    before = findings.running(target)
     by_hand = done_by_hand(target)
     try:
         answer = target.pulumi.run_locking(
@@ -93,6 +95,7 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> None:
     if answer.code != 0:
         raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace, by_hand)
     require_presence(target, deadline)
+    return before
 
 
 def _require_allowed(target: Target) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
-from pipeline import changes, environments
+from pipeline import changes, environments, findings
 from pipeline.changes import Changes
 from pipeline.checkout import in_ci
 from pipeline.cluster import Cluster, ClusterUnreachable
@@ -37,6 +37,8 @@ BY_HAND: Final = (
     "was deployed; where the engine refuses it, as it does for a Service with its Ingress, the next build does."
 )
 
+SCANNED: Final = "> [!WARNING]\n> {what}"
+
 BEHIND: Final = (
     "> [!NOTE]\n> This pull request lacks {number} commits of {target}: what they changed shows here as if it were "
     "undone. Merge {target} into it to see what the merge would change."
@@ -54,7 +56,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
-        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree.
+        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree; see
+            `findings.of_promotion`.
         WrongUse: see `environments.find` and `plan.place`.
     """
     deadline = Deadline.after(options.deadline)
@@ -66,7 +69,12 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     with under_way(f"previewing {target.stack}"):
         found = preview(target, deadline, plan)
-    notes = (BY_HAND.format(what=found.by_hand) if found.by_hand else "", _behind(target), _note(target))
+    notes = (
+        SCANNED.format(what=found.scanned) if found.scanned else "",
+        BY_HAND.format(what=found.by_hand) if found.by_hand else "",
+        _behind(target),
+        _note(target),
+    )
     report.write(summary(target, found, note="\n\n".join(filter(None, notes))), out)
 
 
@@ -76,15 +84,17 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
-        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree.
+        Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree; see
+            `findings.of_promotion`.
         WrongUse: a program, a credential or the stack is missing.
     """
-    by_hand = ""
+    by_hand = scanned = ""
     arguments = ["preview", "--stack", target.stack, "--json"]
     if plan:
         _require_plan_allowed(target)
     target.require_known()
     if plan:
+        scanned = findings.of_promotion(target)
         by_hand = done_by_hand(target)
         arguments += ["--save-plan", str(plan), *(LOOK_FIRST if by_hand else ())]
     answer = target.pulumi.run(*arguments, deadline=deadline)
@@ -92,7 +102,7 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
         raise explain(answer, f"The preview of {target.stack}", changes.errors(answer))
     if plan:
         Plan(stack=target.stack, commit=target.checkout.head()).sign(plan)
-    return replace(changes.read(answer), by_hand=by_hand)
+    return replace(changes.read(answer), by_hand=by_hand, scanned=scanned)
 
 
 def summary(target: Target, found: Changes, *, note: str) -> str:

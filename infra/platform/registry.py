@@ -20,6 +20,8 @@ KEPT: Final = {OPEN: 30, DEPLOY: 20}
 """How many images of an environment are kept, newest first. ECR cannot know which one is deployed."""
 
 PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+FINDINGS: Final = "ecr:DescribeImageScanFindings"
+"""https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html"""
 PUSH: Final = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
 """https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html"""
 
@@ -77,11 +79,14 @@ class Registry(pulumi.ComponentResource):
         self._grant(f"{name}-pull", role, PULL, self._arns)
 
     def grant_push(self, name: str, role: aws.iam.Role, domains: Iterable[str]) -> None:
-        """Let a role pull and push the images of trust domains; it can delete none."""
-        self._grant(f"{name}-push", role, (*PULL, *PUSH), domains)
+        """Let a role pull and push images of trust domains, and read what scans found in them; it can delete none."""
+        self._grant(f"{name}-push", role, (*PULL, *PUSH, FINDINGS), domains)
 
     def _grant(self, name: str, role: aws.iam.Role, actions: tuple[str, ...], domains: Iterable[str]) -> None:
+        domains = tuple(domains)
         repositories = [self._arns[domain] for domain in domains]
+        # Of an enhanced scan they are Inspector's, which has no rights on a repository alone: for reviewed code.
+        inspected = [iam.allow("inspector2:ListFindings", on="*")] if FINDINGS in actions and DEPLOY in domains else []
         aws.iam.RolePolicy(
             name,
             name=name,
@@ -90,6 +95,7 @@ class Registry(pulumi.ComponentResource):
                 *iam.within(self._account_id, iam.allow(*actions, on=repositories)),
                 # A password is for the whole registry: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
                 iam.allow("ecr:GetAuthorizationToken", on="*"),
+                *inspected,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -69,3 +69,17 @@ def test_anything_else_is_a_clear_error(
     assert answer.returncode == 2
     assert message in answer.stderr
     assert answer.stdout == ""
+
+
+SCAN = ("ecr", "describe-image-scan-findings", "--repository-name", "smallcase", "--image-id")
+
+
+def test_no_scan_finds_anything_unless_the_rehearsal_has_something_for_the_digest(directory: Path) -> None:
+    said = json.loads(aws(directory, *SCAN, "imageDigest=sha256:abc", AWS_PROFILE="deploy").stdout)
+    assert said == {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findings": []}}
+    (directory / "findings").mkdir()
+    (directory / "findings" / "abc.json").write_text('{"found": true}', encoding="utf-8")
+    assert json.loads(aws(directory, *SCAN, "imageDigest=sha256:abc").stdout) == {"found": True}
+    refused = aws(directory, *SCAN, "imageDigest=sha256:abc", AWS_PROFILE="preview")
+    assert refused.returncode != 0
+    assert "AccessDenied" in refused.stderr

@@ -57,6 +57,7 @@ def test_the_controllers_policy_is_at_fault_only_where_its_authors_left_resource
 
 NOBODYS = {
     "ecr:GetAuthorizationToken": "a password for the registry of whoever asks",
+    "inspector2:ListFindings": "the findings of whoever asks",
     "logs:DescribeLogGroups": "the groups of whoever asks",
     "route53:GetChange": "a change is known by a number, and says whether it is done",
     "secretsmanager:ListSecrets": "the names of whoever asks",

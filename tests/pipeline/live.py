@@ -85,6 +85,21 @@ else:
     sys.exit("The connection to the server was refused")
 """
 
+_AWS: Final = f"""#!{sys.executable}
+import json
+import sys
+from pathlib import Path
+
+here = Path(__file__).parent
+assert sys.argv[1:3] == ["ecr", "describe-image-scan-findings"], sys.argv
+digest = sys.argv[sys.argv.index("--image-id") + 1].removeprefix("imageDigest=sha256:")
+scans = json.loads((here / "scans.json").read_text(encoding="utf-8"))
+answer = scans.get(digest, scans.get("default", "AccessDeniedException"))
+if isinstance(answer, str):
+    sys.exit(answer)
+print(json.dumps(answer))
+"""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +217,13 @@ class Live:
         folder.mkdir(exist_ok=True)
         for words, answer in answers.items():
             (folder / words).write_text(answer if isinstance(answer, str) else json.dumps(answer), encoding="utf-8")
+
+    def scans(self, **by_digest: object) -> None:
+        """What the registry's scans found, by digest without its `sha256:` in front, or `default`; text is an error."""
+        folder = self.directory / "programs"
+        (folder / "scans.json").write_text(json.dumps(by_digest), encoding="utf-8")
+        (folder / "aws").write_text(_AWS, encoding="utf-8")
+        (folder / "aws").chmod(0o755)
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:

@@ -13,7 +13,7 @@ KEPT := GIT_ASKPASS GIT_PROXY% GIT_SSH% GIT_SSL% PYTEST_ADDOPTS \
 unexport $(filter-out $(KEPT), $(filter GIT_% PIP_% PYTEST_% PYTHON% UV_%, $(.VARIABLES))) \
 	BASH_ENV CDPATH GREP_OPTIONS VIRTUAL_ENV
 
-.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons plugins quotas cost teardown
+.PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons plugins audit quotas cost teardown
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,6 +43,7 @@ lint: .venv/ready ## Linters and the type checker over everything
 	@.venv/bin/hadolint app/Dockerfile
 	@.venv/bin/shellcheck --external-sources .ci/run $$(grep -lIE '^#!.*\b(ba)?sh\b' -r rehearsal app infra jenkins tests --include='*' --exclude='*.py')
 	@.venv/bin/yamllint --strict .
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.renovate renovate.json
 	@.venv/bin/check-jsonschema --quiet --schemafile jenkins/jenkins.schema.yaml jenkins/jenkins.yaml
 	@$(PYTHON) -m rehearsal.toolchain.groovy_lint Jenkinsfile jenkins/one-build.groovy tests/jenkins/*.groovy
 
@@ -65,6 +66,9 @@ add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's ad
 
 plugins: .venv/ready ## Compare the pinned checksums of Pulumi's and Jenkins's plugins with the sites that have them
 	@$(PYTHON) -m operations plugins
+
+audit: .venv/ready ## Ask whether advisories are out for the locked packages of Python (needs pypi.org)
+	@$(PYTHON) -m operations audit
 
 quotas: .venv/ready ## AWS: ask whether the account's quotas are large enough (REGION=us-east-1)
 	@$(PYTHON) -m operations quotas --region "$(or $(REGION),us-east-1)"

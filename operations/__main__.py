@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from operations import add_ons, cost, host_image, plugins, quotas, state
+from operations import add_ons, audit, cost, host_image, plugins, quotas, state
 from pipeline.branches import Stack, stacks
 from pipeline.outcomes import Stopped, WrongUse
 from pipeline.pulumi import Pulumi
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = verbs.add_parser("add-ons", help="ask AWS whether it offers the pinned versions of the cluster's add-ons")
     verb.add_argument("--region", default="us-east-1")
     verbs.add_parser("plugins", help="compare the pinned checksums of Pulumi's and Jenkins's plugins with the sites")
+    verbs.add_parser("audit", help="ask whether advisories are out for what is locked")
     verb = verbs.add_parser("quotas", help="ask AWS whether the account's quotas are large enough")
     verb.add_argument("--region", default="us-east-1")
     verb = verbs.add_parser("cost", help="print what the stacks cost in a month")
@@ -60,6 +61,8 @@ def _run(given: argparse.Namespace) -> None:
             print("\n".join(add_ons.check(add_ons.catalogue(given.region))))
         case "plugins":
             print("\n".join(plugins.check(plugins.sha256_at, plugins.update_center())))
+        case "audit":
+            print("\n".join(audit.check(audit.by_pip_audit, audit.of_checkout())))
         case "quotas":
             print("\n".join(quotas.check(quotas.of_region(given.region), given.region)))
         case _:

@@ -21,7 +21,7 @@ _NAMED: Final = {
 _INTEGER: Final = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _UNCERTAIN: Final = re.compile(
-    r"<<|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|\.[-+.\deE]*_[-+.\deE_]*|\d{4}-\d\d?-\d\d?([Tt ]\d.*)?"
+    r"<<|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|\.[-+.0-9eE]*_[-+.0-9eE_]*|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ][0-9].*)?"
 )
 
 
@@ -101,7 +101,7 @@ def _meaning(node: yaml.ScalarNode) -> object:
 def _number(text: str) -> float | None:
     if found := _INTEGER.fullmatch(text):
         sign, digits = found.groups()
-        octal = digits.isdecimal() and digits.startswith("0")
+        octal = digits.startswith("0") and not digits[1:2].isalpha()
         number = int(f"{sign}{digits}", 8 if octal else 0)
         if number in (range(-(2**63), 2**63) if sign else range(2**64)):
             return number

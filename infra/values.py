@@ -10,7 +10,7 @@ from typing import Final, TypeVar, final
 from infra import fargate
 
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+")
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+")
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _NOT_ON_THE_INTERNET: Final = (
     *_PRIVATE,
@@ -45,8 +45,8 @@ platform_name: Final = _matching(re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"))
 host: Final = _matching(re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"))
 machine_image: Final = _matching(re.compile(r"ami-[0-9a-f]{8}([0-9a-f]{9})?"))
 mail: Final = _matching(re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+"))
-repository: Final = _matching(re.compile(r"[\w.-]{1,39}/[\w.-]{1,100}"))
-number: Final = _matching(re.compile(r"\d{1,12}"))
+repository: Final = _matching(re.compile(r"[A-Za-z0-9_.-]{1,39}/[A-Za-z0-9_.-]{1,100}"))
+number: Final = _matching(re.compile(r"[0-9]{1,12}"))
 team: Final = _matching(re.compile(r"[a-z0-9][a-z0-9_-]{0,99}"))
 
 
@@ -67,7 +67,7 @@ def colour(text: str) -> str:
 def region(text: str) -> str:
     if text.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-")):
         raise ValueError("EKS runs no pods on Fargate there, or by other names")
-    return _matching(re.compile(r"[a-z]{2}(-[a-z]+)+-\d"))(text)
+    return _matching(re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]"))(text)
 
 
 def one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
@@ -80,13 +80,13 @@ def one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
 
 
 def positive(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,9}", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
         raise ValueError("not set" if text in {"", "0"} else "not a number")
     return int(text)
 
 
 def replicas(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 100:
         raise ValueError("an environment runs at least one pod" if text in {"0", "-1"} else "out of range")
     return int(text)
 
@@ -144,7 +144,7 @@ def arns(text: str) -> tuple[str, ...]:
 def account_ids(text: str) -> tuple[str, ...]:
     accounts = _strings(text)
     for account in accounts:
-        if not re.fullmatch(r"\d{12}", account):
+        if not re.fullmatch(r"[0-9]{12}", account):
             raise ValueError(f"{account!r} is no account id")
     return accounts
 

@@ -40,13 +40,13 @@ https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/sdk/go/common/apitype/core.go
 _PROVIDER: Final = "pulumi:providers:"
 _TOKEN_CALL: Final = re.compile(
     r"(--region [a-z0-9-]+ )?eks get-token --cluster-name [A-Za-z0-9_-]+( --output json)?"
-    r"( --role-arn arn:aws:iam::\d{12}:role/[\w+=,.@/-]+)?( --profile [\w.-]+)?"
+    r"( --role-arn arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+)?( --profile [A-Za-z0-9_.-]+)?"
 )
 """https://github.com/pulumi/pulumi-eks/blob/v4.4.0/nodejs/eks/cluster.ts, `generateKubeconfig`"""
-_SERVER: Final = re.compile(r"https://([A-Za-z0-9-]+\.)+eks\.amazonaws\.com|https://127(\.\d+){3}:\d+")
+_SERVER: Final = re.compile(r"https://([A-Za-z0-9-]+\.)+eks\.amazonaws\.com|https://127(\.[0-9]+){3}:[0-9]+")
 """A token sent anywhere else could be used by whoever gets it. On this machine nobody else listens."""
 
-_LOCAL: Final = re.compile(r"(unix:///[\w./-]+)?")
+_LOCAL: Final = re.compile(r"(unix:///[A-Za-z0-9_./-]+)?")
 """Where the default provider of docker-build writes `DOCKER_HOST` down. By `ssh:` it would start a program."""
 
 

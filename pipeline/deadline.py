@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
-_DURATION: Final = re.compile(r"([1-9]\d{0,4})([smh])")
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
 
 
 @final

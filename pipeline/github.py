@@ -18,7 +18,7 @@ TIMEOUT: Final = 30.0
 
 _PAGE: Final = 100
 
-_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _ADDRESS: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 

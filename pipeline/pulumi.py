@@ -58,7 +58,7 @@ _CLOSING: Final = re.compile(
 )
 """Errors that only follow from others: what was planned and came after what failed was not done."""
 _LOCKED: Final = re.compile(r"the stack is currently locked by|Another update is currently in progress")
-_HOLDER: Final = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
+_HOLDER: Final = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>[0-9]+)\) at (?P<since>\S+)")
 _CREDENTIALS: Final = re.compile(
     r"passphrase must be set|incorrect passphrase|PULUMI_ACCESS_TOKEN must be set|get credentials:"
     r"|[Nn]o valid credential|[Uu]nable to locate credentials|ExpiredToken|AccessDenied|no Pulumi\.yaml project file"

@@ -30,7 +30,7 @@ TAGGER: Final = {
     "GIT_COMMITTER_EMAIL": "pipeline@smallcase.invalid",
 }
 
-_TAG: Final = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-beta\.([1-9]\d*))?")
+_TAG: Final = re.compile(r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-beta\.([1-9][0-9]*))?")
 _CLASHING: Final = re.compile(r"! \[rejected\] +(\S+) .*\(would clobber existing tag\)")
 _HEADING: Final = re.compile(r"^## +\[?([^\]\s]+)\]?.*$", re.MULTILINE)
 

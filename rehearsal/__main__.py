@@ -78,7 +78,7 @@ def bench(progress: Progress, parsed: argparse.Namespace) -> None:
 
 
 def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give a whole number from 1")
     return int(text)
 

@@ -46,7 +46,7 @@ def drain(seconds: float) -> None:
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 2 for arguments that cannot be understood, 1 when the marker could not be written."""
-    if len(arguments) != 1 or not arguments[0].isdecimal():
+    if len(arguments) != 1 or not (arguments[0].isascii() and arguments[0].isdecimal()):
         print(
             f"smallcase.drain: give one whole number of seconds to wait, not {' '.join(arguments)!r}", file=sys.stderr
         )

@@ -1,5 +1,5 @@
 # Every command of the project. `make` alone lists them.
-UV_VERSION := 0.13.9
+override UV_VERSION := 0.13.9
 override PYTHON := .venv/bin/python
 export UV_PYTHON_PREFERENCE ?= system
 
@@ -12,6 +12,14 @@ KEPT := GIT_ASKPASS GIT_PROXY% GIT_SSH% GIT_SSL% PYTEST_ADDOPTS \
 	UV_CONCURRENT_% UV_CONFIG_FILE UV_INDEX_% UV_LINK_MODE UV_OFFLINE UV_PYTHON_DOWNLOADS UV_PYTHON_PREFERENCE
 unexport $(filter-out $(KEPT), $(filter GIT_% PIP_% PYTEST_% PYTHON% UV_%, $(.VARIABLES))) \
 	BASH_ENV CDPATH GREP_OPTIONS VIRTUAL_ENV
+
+# What the caller writes reaches a program as it is: neither make nor the shell reads it.
+override PLANNED := $(value PLANNED)
+override PLATFORM := $(value PLATFORM)
+override REALLY := $(value REALLY)
+override REGION := $(value REGION)
+override STACK := $(value STACK)
+export PLATFORM REALLY REGION STACK
 
 .PHONY: help rehearse rehearse-down rehearse-clean shell status test lint format e2e surroundings bench matrix state host-image add-ons plugins audit quotas cost teardown
 
@@ -56,13 +64,13 @@ e2e: .venv/ready ## The rehearsal itself, from nothing to nothing, with a screen
 	@$(PYTHON) -m pytest -m "rehearsal or e2e"
 
 state: .venv/ready ## AWS: make the bucket and the key that hold the stacks' state (REGION=us-east-1)
-	@$(PYTHON) -m operations state --region "$(or $(REGION),us-east-1)"
+	@$(PYTHON) -m operations state --region "$${REGION:-us-east-1}"
 
 host-image: .venv/ready ## AWS: print the newest machine image for the Jenkins hosts (REGION=us-east-1 STACK=platform)
-	@$(PYTHON) -m operations host-image --region "$(or $(REGION),us-east-1)" --stack "$(or $(STACK),platform)"
+	@$(PYTHON) -m operations host-image --region "$${REGION:-us-east-1}" --stack "$${STACK:-platform}"
 
 add-ons: .venv/ready ## AWS: ask whether the pinned versions of the cluster's add-ons are on offer (REGION=us-east-1)
-	@$(PYTHON) -m operations add-ons --region "$(or $(REGION),us-east-1)"
+	@$(PYTHON) -m operations add-ons --region "$${REGION:-us-east-1}"
 
 plugins: .venv/ready ## Compare the pinned checksums of Pulumi's and Jenkins's plugins with the sites that have them
 	@$(PYTHON) -m operations plugins
@@ -71,13 +79,13 @@ audit: .venv/ready ## Ask whether advisories are out for the locked packages of 
 	@$(PYTHON) -m operations audit
 
 quotas: .venv/ready ## AWS: ask whether the account's quotas are large enough (REGION=us-east-1)
-	@$(PYTHON) -m operations quotas --region "$(or $(REGION),us-east-1)"
+	@$(PYTHON) -m operations quotas --region "$${REGION:-us-east-1}"
 
 cost: .venv/ready ## AWS: what the stacks cost in a month (PLANNED=yes: what they would after an `up`)
-	@$(PYTHON) -m operations cost $(if $(PLANNED),--planned)
+	@$(PYTHON) -m operations cost $(if $(value PLANNED),--planned)
 
 teardown: .venv/ready ## AWS: destroy every environment on a platform, then the platform (PLATFORM=name REALLY=name)
-	@$(PYTHON) -m pipeline teardown "$(PLATFORM)" --really "$(REALLY)"
+	@$(PYTHON) -m pipeline teardown "$$PLATFORM" --really "$$REALLY"
 
 surroundings: .venv/ready ## Try the project in other surroundings, and write docs/surroundings.md
 	@$(PYTHON) -m tests.surroundings

@@ -4,11 +4,13 @@ how they were called."""
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
 import pytest
 
+from rehearsal.cluster import CHECKOUT
 from tests.surroundings.conftest import cloned
 
 PYTHON3: Final = """#!/bin/sh
@@ -150,3 +152,54 @@ def test_what_every_change_has_to_pass_runs_in_its_own_clone_whatever_cdpath_say
         timeout=60,
     )
     assert set(ran.stdout.splitlines()) == {str(clone)}
+
+
+@pytest.mark.parametrize("text", ["x y", 'x"; touch ran; "', "$(touch ran)", "$(shell touch ran)", "`touch ran`", "'"])
+@pytest.mark.parametrize("given", ["as an argument", "in the environment"])
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("add-ons", ["-m", "operations", "add-ons", "--region", "{}"]),
+        ("cost", ["-m", "operations", "cost", "--planned"]),
+        ("host-image", ["-m", "operations", "host-image", "--region", "{}", "--stack", "{}"]),
+        ("quotas", ["-m", "operations", "quotas", "--region", "{}"]),
+        ("state", ["-m", "operations", "state", "--region", "{}"]),
+        ("teardown", ["-m", "pipeline", "teardown", "{}", "--really", "{}"]),
+    ],
+)
+def test_what_is_given_to_a_target_is_read_by_its_program_alone(
+    text: str, given: str, target: str, expected: Sequence[str], tmp_path: Path
+) -> None:
+    clone = with_a_stand_in_for_python(tmp_path)
+    values = dict.fromkeys(("PLANNED", "PLATFORM", "REALLY", "REGION", "STACK"), text)
+    path = {"PATH": os.environ["PATH"]}
+    if given == "in the environment":
+        ran = make(clone, target, **path, **values)
+    else:
+        # `$` is make's own in an argument, unless it is written twice: here nobody does.
+        ran = make(
+            clone, target, *(f"{name}={value}" for name, value in values.items()), "UV_VERSION=;touch ran;", **path
+        )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split("\0")[:-1] == [text if one == "{}" else one for one in expected]
+    assert not (clone / "ran").exists()
+
+
+def test_what_is_not_given_has_the_value_that_the_list_of_targets_names(tmp_path: Path) -> None:
+    clone = with_a_stand_in_for_python(tmp_path)
+    ran = make(clone, "host-image", PATH=os.environ["PATH"])
+    assert ran.stdout.split("\0")[3:-1] == ["--region", "us-east-1", "--stack", "platform"]
+    assert make(clone, "cost", PATH=os.environ["PATH"]).stdout.split("\0")[2:-1] == ["cost"]
+
+
+def with_a_stand_in_for_python(directory: Path) -> Path:
+    """A folder with this Makefile, whose Python prints what it is given."""
+    clone = directory / "clone"
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "uv.lock"):
+        shutil.copy(CHECKOUT / name, clone)
+    python = clone / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n", encoding="utf-8")
+    python.chmod(0o755)
+    (clone / ".venv" / "ready").touch()
+    return clone

@@ -78,7 +78,8 @@ def _alone_in(folder: Path) -> Generator[None]:
 
 def _remove_old(folder: Path) -> None:
     for path in folder.iterdir():
-        if _NAME.fullmatch(path.name) and path.stat().st_mtime < time.time() - _KEPT:
+        about = path.lstat()
+        if _NAME.fullmatch(path.name) and stat.S_ISDIR(about.st_mode) and about.st_mtime < time.time() - _KEPT:
             shutil.rmtree(path)
 
 

@@ -165,6 +165,18 @@ def test_folders_that_nobody_builds_from_any_more_go_and_nothing_else(tmp_path: 
     assert all(other.is_dir() for other in others)
 
 
+@pytest.mark.parametrize("leads_to", [None, "nowhere", "."])
+def test_a_file_or_link_of_somebody_elses_with_the_name_of_a_tree_is_left_alone(
+    tmp_path: Path, leads_to: str | None
+) -> None:
+    foreign = tmp_path / ("b" * 40)
+    foreign.symlink_to(leads_to) if leads_to else foreign.touch()
+    os.utime(foreign, (0, 0), follow_symlinks=False)
+    os.utime(tmp_path, (0, 0))
+    lay_out(TREE, tmp_path)
+    assert foreign in tmp_path.iterdir()
+
+
 def test_a_folder_that_is_built_from_again_stays_as_long_as_a_new_one(tmp_path: Path) -> None:
     context = lay_out(TREE, tmp_path)
     os.utime(context, (time.time() - 80000, time.time() - 80000))

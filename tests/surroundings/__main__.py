@@ -1,6 +1,8 @@
 """`python -m tests.surroundings`: try all surroundings, and write docs/surroundings.md if each is as it says."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,8 +21,10 @@ class Untried:
             self.tests.append(report.nodeid)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """0 if the page is written, 1 if something is otherwise or could not be tried."""
+    description = "Try the project in other surroundings, and write docs/surroundings.md if each is as it says."
+    argparse.ArgumentParser(prog="python -m tests.surroundings", description=description).parse_args(arguments)
     untried = Untried()
     code = pytest.main(["-m", "surroundings", str(PAGE.parent.parent / "tests" / "surroundings")], plugins=[untried])
     if code != 0 or untried.tests:

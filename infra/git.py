@@ -1,6 +1,9 @@
 """Git as every question about a checkout is asked: the answer depends on the repository alone."""
 
+import functools
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Final
 OLDEST: Final = "2.32"
 """The first Git whose settings of the user and of the machine can be left aside
 (https://github.com/git/git/blob/v2.32.0/Documentation/RelNotes/2.32.0.txt)."""
+
+_INSTALL: Final = f"Install Git {OLDEST} or newer."
 
 TIMEOUT: Final = 120
 """Seconds after which Git is taken to hang."""
@@ -97,10 +102,10 @@ def run(
         remote: as `environment` has it.
 
     Raises:
-        GitError: Git is missing, does not run, or does not end within two minutes.
+        GitError: Git is missing or too old, does not run, or does not end within two minutes.
     """
-    install = f"Install Git {OLDEST} or newer."
     try:
+        _require_new_enough(shutil.which("git"))
         return subprocess.run(
             ["git", *arguments],
             cwd=directory,
@@ -111,12 +116,31 @@ def run(
             check=False,
         )
     except FileNotFoundError:
-        raise GitError("`git` is not on PATH.", install) from None
+        raise GitError("`git` is not on PATH.", _INSTALL) from None
     except OSError as error:
         raise GitError(
-            f"`git` does not run: {error.strerror}.", f"`command -v git` says which it is. {install}"
+            f"`git` does not run: {error.strerror}.", f"`command -v git` says which it is. {_INSTALL}"
         ) from None
     except subprocess.TimeoutExpired:
         raise GitError(
             f"`git {arguments[0]}` did not end within {TIMEOUT} seconds.", "Is origin within reach? Try it by hand."
         ) from None
+
+
+@functools.cache
+def _require_new_enough(program: str | None) -> None:
+    """Let only a Git through that knows the variables in `environment`: an older one passes over them in silence."""
+    said = subprocess.run(
+        [program or "git", "version"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=TIMEOUT,
+        check=False,
+    ).stdout.strip()
+    found = re.match(r"git version ([0-9]+)\.([0-9]+)", said)
+    if not found or tuple(map(int, found.groups())) < tuple(map(int, OLDEST.split("."))):
+        raise GitError(
+            f"{program} is too old: `git version` says {said!r}, and before {OLDEST} settings of the user count.",
+            _INSTALL,
+        )

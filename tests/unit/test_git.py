@@ -175,3 +175,32 @@ def test_a_git_that_hangs_is_given_up(repository: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(git.GitError, match="did not end within 120 seconds"):
         git.run(repository, "status")
+
+
+def stand_in(directory: Path, version: str) -> Path:
+    """A `git` that says this version, and writes down what else it is asked."""
+    directory.mkdir()
+    program = directory / "git"
+    program.write_text(f"#!/bin/sh\necho \"$1\" >>{directory}/asked\necho 'git version {version}'\n", encoding="utf-8")
+    program.chmod(0o755)
+    return directory
+
+
+@pytest.mark.parametrize("version", ["2.31.9", "1.99.0", "", "\N{ARABIC-INDIC DIGIT THREE}.1"])
+def test_a_git_that_would_go_by_the_users_settings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setenv("PATH", str(stand_in(tmp_path / "bin", version)))
+    with pytest.raises(git.GitError) as refused:
+        git.run(tmp_path, "status")
+    assert f"{tmp_path}/bin/git is too old: `git version` says 'git version {version}".strip() in refused.value.message
+    assert refused.value.way_out == "Install Git 2.32 or newer."
+    assert (tmp_path / "bin" / "asked").read_text(encoding="utf-8") == "version\n"
+
+
+@pytest.mark.parametrize("version", ["2.32.0", "2.39.5 (Apple Git-154)", "2.100.0.windows.1", "3.0"])
+def test_a_git_is_asked_once_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setenv("PATH", str(stand_in(tmp_path / "bin", version)))
+    for _ in range(2):
+        git.run(tmp_path, "status")
+    assert (tmp_path / "bin" / "asked").read_text(encoding="utf-8").split() == ["version", "status", "status"]

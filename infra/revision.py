@@ -74,7 +74,9 @@ def read(root: Path) -> Revision:
     with _aside(root) as variables:
         found = _tree(root, _work_tree(root, variables), variables)
         if found is None:
-            raise RevisionError(f"There is no {APP}/ in {root}, as there is in its commit: `git restore {APP}`.")
+            raise RevisionError(
+                f"There is no {APP}/ in {root}, as there is in its commit: `git checkout HEAD -- {APP}`."
+            )
         files = _files(root, found, variables)
     _refuse_filters(root, files)
     suffix = "" if found == committed else f"-dirty-{found[:8]}"
@@ -112,7 +114,9 @@ def _work_tree(root: Path, variables: Mapping[str, str]) -> str:
     tracked = _git(root, "ls-files", "--stage", "--full-name", "-z", "--", APP)
     _git(root, "update-index", "-z", "--index-info", stdin=tracked, variables=variables)
     options = (*git.ignore_rules(root), "-c", "core.sparseCheckout=false")
-    _git(root, *options, "add", "--all", "--", APP, variables=variables)
+    new = ("ls-files", "--others", "--exclude-standard", "-z", "--", APP)
+    if tracked or _git(root, *options, *new, variables=variables):  # `add` refuses to add nothing.
+        _git(root, *options, "add", "--all", "--", APP, variables=variables)
     return _git(root, "write-tree", variables=variables).decode().strip()
 
 

@@ -160,6 +160,12 @@ def an_index_of_its_own(checkout: Path) -> Path:
     return checkout
 
 
+def a_sparse_checkout_without_the_app(checkout: Path) -> Path:
+    git(checkout, "config", "core.sparseCheckout", "true")
+    (checkout / ".git" / "info" / "sparse-checkout").write_text("/README\n", encoding="utf-8")
+    return checkout
+
+
 def another_commit_in_its_place(checkout: Path) -> Path:
     other = git(checkout, "commit-tree", "-m", "another", "HEAD^{tree}")
     git(checkout, "replace", "HEAD", other)
@@ -186,6 +192,7 @@ def a_history_that_is_cut_off_by_hand(checkout: Path) -> Path:
         a_clone_that_borrows_its_objects,
         a_path_with_everything,
         an_index_of_its_own,
+        a_sparse_checkout_without_the_app,
         another_commit_in_its_place,
         a_history_that_is_cut_off_by_hand,
     ],
@@ -484,8 +491,24 @@ def test_a_checkout_whose_app_was_never_committed_is_refused(tmp_path: Path) -> 
 
 def test_an_app_that_was_deleted_is_refused(checkout: Path) -> None:
     shutil.rmtree(checkout / "app")
-    with pytest.raises(RevisionError, match="git restore app"):
+    with pytest.raises(RevisionError, match=r"There is no app/ in .*: `git checkout HEAD -- app`"):
         revision.read(checkout)
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_work_tree_that_was_never_checked_out_is_refused_with_what_brings_the_app(
+    checkout: Path, *, emptied: bool
+) -> None:
+    before = revision.read(checkout)
+    linked = checkout.parent / "linked"
+    git(checkout, "worktree", "add", "--quiet", "--detach", "--no-checkout", linked)
+    if emptied:
+        (linked / "app").mkdir()
+    with pytest.raises(RevisionError, match="There is no app/ in ") as refused:
+        revision.read(linked)
+    command = str(refused.value).split("`")[1]
+    git(linked, *command.split()[1:])
+    assert revision.read(linked) == before
 
 
 def test_a_clone_without_a_files_content_is_refused(checkout: Path) -> None:

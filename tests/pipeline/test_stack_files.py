@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import go_yaml
 from pipeline.outcomes import WrongUse
 from pipeline.stack_files import configurations
 from tests.pipeline.repository import Repository, RunVerb
@@ -96,12 +97,30 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 def test_the_projects_defaults_lie_below_what_a_stack_says(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text(
-        PROJECT + "  zones: {type: integer}\n  replicas: 2.0\n  host: ~\n", encoding="utf-8"
+        PROJECT + "  zones: {type: integer}\n  replicas: 2.0\n  host: ~\n  size: {value: small}\n", encoding="utf-8"
     )
     (tmp_path / "Pulumi.develop.yaml").write_text("config:\n  platform:\n  aws:profile: {value: x}\n", encoding="utf-8")
     assert configurations(tmp_path)["develop"].values == {
         "smallcase:platform": "",
         "smallcase:replicas": "2",
+        "smallcase:size": "small",
         "aws:region": "us-east-1",
         "aws:profile": '{"value": "x"}',
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0O17", 15),
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", float(2**64)),
+        ("+9223372036854775807", 2**63 - 1),
+        ("+9223372036854775808", float(2**63)),
+        ("-9223372036854775808", -(2**63)),
+        ("-9223372036854775809", -float(2**63)),
+    ],
+)
+def test_a_number_is_whole_as_long_as_it_fits_one_of_gos(text: str, number: float) -> None:
+    found = go_yaml.load(text.encode())
+    assert (found, type(found)) == (number, type(number))

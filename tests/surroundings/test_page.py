@@ -12,7 +12,10 @@ def test_the_page_has_a_row_for_each_of_the_surroundings_that_are_tried() -> Non
 def test_what_is_no_order_to_run_runs_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
 ) -> None:
-    monkeypatch.setattr(pytest, "main", lambda *_, **__: pytest.fail("it ran"))
+    def run(*_: object, **__: object) -> None:
+        pytest.fail("it ran")
+
+    monkeypatch.setattr(pytest, "main", run)
     with pytest.raises(SystemExit) as ended:
         command.main(arguments)
     assert ended.value.code == code

@@ -11,6 +11,8 @@ from werkzeug.datastructures import Headers
 from smallcase.settings import Settings
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
+_MOST: Final = 256
+"""Characters of what a client writes that are logged; each may take twelve bytes."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:;=-]{1,200}")
 
 
@@ -48,6 +50,11 @@ def fields(request: Request, settings: Settings) -> dict[str, object]:
         "version": settings.version,
         "request_id": request.request_id,
     }
+
+
+def shortened(text: str) -> str:
+    """A client's text, or its beginning and a mark that there was more."""
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
 
 
 def request_id(headers: Headers) -> str:

@@ -155,13 +155,13 @@ def _add_access_log(app: Flask, settings: Settings) -> None:
     def log(response: Response) -> Response:  # pyright: ignore[reportUnusedFunction]
         response.headers["X-Request-Id"] = g.request_id
         answered = access_log.Request(
-            method=request.method,
-            path=request.path,
+            method=access_log.shortened(request.method),
+            path=access_log.shortened(request.path),
             status=response.status_code,
             milliseconds=(time.perf_counter() - g.began) * 1000,
             bytes=0 if request.method == "HEAD" else response.calculate_content_length() or 0,
             remote_address=access_log.remote_address(request.headers, request.remote_addr or ""),
-            user_agent=request.user_agent.string,
+            user_agent=access_log.shortened(request.user_agent.string),
             request_id=g.request_id,
         )
         if access_log.is_logged(answered):

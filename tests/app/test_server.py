@@ -60,6 +60,17 @@ def test_requests_are_lines_of_json_on_stdout_and_probes_are_none(serve: Callabl
     assert any("Uvicorn running on" in str(line["message"]) for line in errors)
 
 
+def test_a_line_is_short_whatever_a_client_writes(serve: Callable[..., Running]) -> None:
+    server = serve()
+    long = "%F0%9F%98%80" * 500
+    server.ask(f"{'M' * 3000} /{long} HTTP/1.1\r\nHost: test\r\nUser-Agent: {'u' * 3000}\r\n\r\n").read()
+    wait_for(lambda: server.output.read_text(encoding="utf-8").endswith("\n"))
+    (line,) = server.lines()
+    assert line["path"] == f"/{chr(0x1F600) * 255}…"
+    assert line["user_agent"] == f"{'u' * 256}…"
+    assert len(server.output.read_bytes()) < 10_000
+
+
 def test_a_connection_is_kept_until_draining_and_then_closed(serve: Callable[..., Running]) -> None:
     """While draining every request is answered, readiness is gone, and the balancer is told not to come back."""
     server = serve()

@@ -1,6 +1,7 @@
 """Removing a directory: one that this project made, and nothing that only hangs in it."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,9 @@ def remove(directory: Path, mounts: Path = Path("/proc/self/mountinfo")) -> None
     if not (directory / MARKER).exists():
         raise RehearsalError(
             f"{directory} has no file {MARKER}, so it may be another's, and is left as it is.",
-            "Look into it, and remove it by hand.",
+            f"Look into it. If all in it was made by the rehearsal, "
+            f"`touch {shlex.quote(str(directory / MARKER))}` and try again; "
+            "otherwise remove by hand what is not needed.",
         )
     real = directory.resolve()
     if below := [point for point in _mounted(mounts) if point != real and point.is_relative_to(real)]:

@@ -1,6 +1,8 @@
 """Only what this project made is removed, and nothing that a link or a mount leads to."""
 
 import io
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ def test_a_folder_that_was_there_before_is_not_taken_for_the_cache(cache: Path) 
         empty_cache()
     assert "by hand" in refused.value.way_out
     assert (cache / ".git").exists()
+
+
+def test_a_cache_that_was_filled_before_there_was_a_marker_goes_once_its_owner_says_that_it_is_one(cache: Path) -> None:
+    fill()
+    (cache / MARKER).unlink()
+    with pytest.raises(RehearsalError) as refused:
+        empty_cache()
+    assert refused.value.way_out.startswith("Look into it. If all in it was made by the rehearsal, `touch ")
+    (command,) = refused.value.way_out.split("`")[1::2]
+    subprocess.run(shlex.split(command), check=True, timeout=10)
+    empty_cache()
+    assert not cache.exists()
 
 
 def test_an_empty_folder_is_as_good_as_none(cache: Path) -> None:

@@ -28,7 +28,7 @@ DONE: Final = frozenset({"COMPLETE", "ACTIVE"})
 COMING: Final = frozenset({"PENDING", "IN_PROGRESS"})
 """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanStatus.html"""
 _LATER: Final = re.compile(r"ScanNotFoundException|ThrottlingException|TooManyRequests|Rate exceeded|ServerException")
-_ECR: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+_ECR: Final = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 
 RULE: Final = (
     "The rule: a critical vulnerability that has a fix, and that what runs does not have, goes no further. What "

@@ -85,13 +85,18 @@ else:
     sys.exit("The connection to the server was refused")
 """
 
+NOTHING_FOUND: Final[Mapping[str, object]] = {
+    "imageScanStatus": {"status": "COMPLETE"},
+    "imageScanFindings": {"findings": []},
+}
 _AWS: Final = f"""#!{sys.executable}
 import json
 import sys
 from pathlib import Path
 
 here = Path(__file__).parent
-assert sys.argv[1:3] == ["ecr", "describe-image-scan-findings"], sys.argv
+if sys.argv[1:3] != ["ecr", "describe-image-scan-findings"]:
+    sys.exit(f"not answered: {{sys.argv}}")
 digest = sys.argv[sys.argv.index("--image-id") + 1].removeprefix("imageDigest=sha256:")
 scans = json.loads((here / "scans.json").read_text(encoding="utf-8"))
 answer = scans.get(digest, scans.get("default", "AccessDeniedException"))
@@ -220,10 +225,7 @@ class Live:
 
     def scans(self, **by_digest: object) -> None:
         """What the registry's scans found, by digest without its `sha256:` in front, or `default`; text is an error."""
-        folder = self.directory / "programs"
-        (folder / "scans.json").write_text(json.dumps(by_digest), encoding="utf-8")
-        (folder / "aws").write_text(_AWS, encoding="utf-8")
-        (folder / "aws").chmod(0o755)
+        (self.directory / "programs" / "scans.json").write_text(json.dumps(by_digest), encoding="utf-8")
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
@@ -275,6 +277,9 @@ def found(
         programs.mkdir()
         (programs / "kubectl").write_text(_KUBECTL, encoding="utf-8")
         (programs / "kubectl").chmod(0o755)
+        (programs / "aws").write_text(_AWS, encoding="utf-8")
+        (programs / "aws").chmod(0o755)
+        (programs / "scans.json").write_text(json.dumps({"default": NOTHING_FOUND}), encoding="utf-8")
         (harness.project / "Pulumi.yaml").unlink()
         if copy_of:
             for part in ("project", "state"):

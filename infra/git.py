@@ -105,7 +105,7 @@ def run(
         GitError: Git is missing or too old, does not run, or does not end within two minutes.
     """
     try:
-        _require_new_enough(shutil.which("git"))
+        _require_new_enough(shutil.which("git") or "git")
         return subprocess.run(
             ["git", *arguments],
             cwd=directory,
@@ -128,10 +128,10 @@ def run(
 
 
 @functools.cache
-def _require_new_enough(program: str | None) -> None:
+def _require_new_enough(program: str) -> None:
     """Let only a Git through that knows the variables in `environment`: an older one passes over them in silence."""
     said = subprocess.run(
-        [program or "git", "version"],
+        [program, "version"],
         capture_output=True,
         encoding="utf-8",
         errors="replace",

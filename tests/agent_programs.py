@@ -28,7 +28,9 @@ def _started(source: str) -> Iterator[str]:
     """The first word of every command that is written where it is started; paths are not looked up."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and node.args and _STARTS.fullmatch(ast.unparse(node.func)):
-            words = (part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant))
+            command = node.args[0]
+            program = command.elts[0] if isinstance(command, ast.List | ast.Tuple) else command
+            words = (part.value for part in ast.walk(program) if isinstance(part, ast.Constant))
             first = next(words, "/")
             if isinstance(first, str) and "/" not in first:
                 yield first

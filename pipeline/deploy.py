@@ -78,12 +78,15 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> str:
     # Before anything runs: what went wrong later must not be hidden by a setting that is refused.
     namespace = target.declared.environment.namespace
     before = findings.running(target)
-    by_hand = done_by_hand(target)
+    if by_hand := done_by_hand(target):
+        raise Failed(
+            f"Since the plan was made, somebody changed {target.stack} by hand: {by_hand}. Nothing was deployed.",
+            _way_back(target),
+        )
     try:
         answer = target.pulumi.run_locking(
             target.stack,
             *("up", "--plan", str(plan), "--yes", "--skip-preview", "--suppress-progress"),
-            *(LOOK_FIRST if by_hand else ()),
             deadline=deadline,
         )
     except Failed as failed:
@@ -93,7 +96,7 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> str:
             print(_may_finish(namespace), file=target.pulumi.out, flush=True)
         raise
     if answer.code != 0:
-        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace, by_hand)
+        raise _failure(explain(answer, f"The deployment of {target.stack}"), answer, target, namespace)
     require_presence(target, deadline)
     return before
 
@@ -146,18 +149,16 @@ def require_presence(target: Target, deadline: Deadline) -> None:
 
 def _way_back(target: Target) -> str:
     return (
-        "Somebody changed it by hand. Run the build again: its plan brings back what was deployed. From a laptop, "
+        "Run the build again: its plan brings back what was deployed. From a laptop, "
         f"`pulumi up --stack {target.stack} {' '.join(LOOK_FIRST)}` does."
     )
 
 
-def _failure(explained: Stopped, answer: Answer, target: Target, namespace: str, by_hand: str) -> Stopped:
+def _failure(explained: Stopped, answer: Answer, target: Target, namespace: str) -> Stopped:
     if not isinstance(explained, Failed):
         return explained
     ended = not _ROLLOUT.search(answer.said) or _NO_PROGRESS in answer.said
     serves = _SERVES if ended else _may_finish(namespace)
-    if by_hand:
-        serves = f"What was there before was not what had been deployed: {by_hand}."
     if _NOT_PLANNED.search(explained.message):
         return Failed(
             f"{explained.message}\n{serves}",

@@ -15,6 +15,9 @@ LOOK_FIRST: Final = ("--refresh", "--run-program")
 """What has the engine look before it plans or does anything, with the credentials that the program gives its providers
 now; otherwise it looks with those of the last deployment."""
 
+REFRESH: Final = ("refresh", "--run-program", "--yes", "--skip-preview", "--suppress-progress")
+"""Has it look and write down what it finds, so that a plan that is made next brings back what is gone."""
+
 _DEPLOYMENT: Final = f"deployment/{APPLICATION}"
 
 

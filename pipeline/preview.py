@@ -14,7 +14,7 @@ from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Refused
 from pipeline.plan import Plan, place
-from pipeline.presence import LOOK_FIRST, done_by_hand
+from pipeline.presence import REFRESH, done_by_hand
 from pipeline.progress import under_way
 from pipeline.pulumi import explain
 from pipeline.report import Report
@@ -34,7 +34,7 @@ UNKNOWN: Final = (
 
 BY_HAND: Final = (
     "> [!NOTE]\n> Since the last deployment somebody changed the cluster by hand: {what}. This plan brings back what "
-    "was deployed; where the engine refuses it, as it does for a Service with its Ingress, the next build does."
+    "was deployed."
 )
 
 SCANNED: Final = "> [!WARNING]\n> {what}"
@@ -84,6 +84,7 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
 
     Raises:
         Failed: the program or a provider refuses, or the deadline passed.
+        Locked: the cluster was changed by hand, and somebody else held the stack's lock until the deadline.
         Refused: no agent has rights on it yet; a plan of a pull request, or in CI of a dirty tree; see
             `findings.of_promotion`.
         WrongUse: a program, a credential or the stack is missing.
@@ -95,14 +96,25 @@ def preview(target: Target, deadline: Deadline, plan: Path | None = None) -> Cha
     target.require_known()
     if plan:
         scanned = findings.of_promotion(target)
-        by_hand = done_by_hand(target)
-        arguments += ["--save-plan", str(plan), *(LOOK_FIRST if by_hand else ())]
+        by_hand = _looked_at(target, deadline)
+        arguments += ["--save-plan", str(plan)]
     answer = target.pulumi.run(*arguments, deadline=deadline)
     if answer.code != 0:
         raise explain(answer, f"The preview of {target.stack}", changes.errors(answer))
     if plan:
         Plan(stack=target.stack, commit=target.checkout.head()).sign(plan)
     return replace(changes.read(answer), by_hand=by_hand, scanned=scanned)
+
+
+def _looked_at(target: Target, deadline: Deadline) -> str:
+    """What somebody did by hand, in words, once the stack's state has it. A plan that was made with a refresh of its
+    own is held against the state before it, and refused (https://github.com/pulumi/pulumi/issues/16670)."""
+    by_hand = done_by_hand(target)
+    if by_hand:
+        answer = target.pulumi.run_locking(target.stack, *REFRESH, deadline=deadline)
+        if answer.code != 0:
+            raise explain(answer, f"The refresh of {target.stack}")
+    return by_hand
 
 
 def summary(target: Target, found: Changes, *, note: str) -> str:

@@ -128,6 +128,12 @@ def test_what_somebody_changed_by_hand_is_found_at_night_until_it_is_undone(
 DAMAGE: Final[Mapping[str, Sequence[str]]] = {
     "the namespace is gone": ("delete", "namespace", "smallcase-develop"),
     "the Deployment is gone": ("delete", "--namespace=smallcase-develop", "deployment/smallcase"),
+    "Service and Ingress are gone": (
+        "delete",
+        "--namespace=smallcase-develop",
+        "service/smallcase",
+        "ingress/smallcase",
+    ),
     "no pod is wanted": ("scale", "--namespace=smallcase-develop", "deployment/smallcase", "--replicas=0"),
     "another image is wanted": (
         *("set", "image", "--namespace=smallcase-develop", "deployment/smallcase"),
@@ -150,22 +156,6 @@ def test_what_somebody_did_by_hand_is_undone_by_the_next_build_of_the_same_commi
     assert versions(rehearsal) == live
     again = succeeded(jenkins.build(PUSHES["develop"]))
     assert "by hand" not in again.archived["reports/preview.md"]
-
-
-def test_a_service_and_an_ingress_that_somebody_deleted_are_back_after_two_builds_and_the_first_says_so(
-    rehearsal: Rehearsal, jenkins: Jenkins
-) -> None:
-    """The engine refuses the plan, whose refresh changes the state that it is held against."""
-    live = versions(rehearsal)
-    objects = ("service/smallcase", "ingress/smallcase")
-    done = rehearsal.shell("kubectl", "delete", "--namespace=smallcase-develop", *objects)
-    assert done.returncode == 0, done.stderr
-    failed = jenkins.build(PUSHES["develop"]).failed
-    assert failed is not None
-    assert failed.ran.code == 1
-    assert "Run the build again" in failed.ran.stderr
-    succeeded(jenkins.build(PUSHES["develop"]))
-    assert versions(rehearsal) == live
 
 
 def test_a_pull_request_past_staging_is_refused_before_anything_else_runs(jenkins: Jenkins) -> None:

@@ -202,6 +202,7 @@ BY_HAND: Mapping[str, Callable[[Live], None]] = {
     "the Deployment": lambda live: live.delete(DEPLOYMENT),
     "the Service": lambda live: live.delete(SERVICE),
     "the Ingress": lambda live: live.delete(INGRESS),
+    "Service and Ingress": lambda live: live.delete(SERVICE, INGRESS),
     "the number of pods": lambda live: live.edit("spec", replicas=0),
     "the image": lambda live: live.set_image(OTHER_IMAGE),
 }
@@ -211,6 +212,7 @@ SAID = {
     "the Deployment": "deployment/smallcase is gone",
     "the Service": "service/smallcase is gone",
     "the Ingress": "ingress/smallcase is gone",
+    "Service and Ingress": "service/smallcase, ingress/smallcase are gone",
     "the number of pods": "deployment/smallcase has 0 replicas, not 1",
     "the image": f"deployment/smallcase runs {OTHER_IMAGE}, not ",
 }
@@ -243,9 +245,9 @@ def test_what_somebody_did_by_hand_since_the_plan_was_made_is_told_and_the_next_
     ran = live.deploy()
     assert ran.code == 1
     assert "is deployed to" not in ran.stdout
-    assert SAID[what] in ran.stderr
+    assert f"Since the plan was made, somebody changed develop by hand: {SAID[what]}" in ran.stderr
     assert "Run the build again" in ran.stderr
-    assert "The previous version serves." not in ran.stderr
+    assert "serves" not in ran.stderr
     live.plan()
     ran = live.deploy()
     assert ran.code == 0, ran.stderr

@@ -30,6 +30,8 @@ TESTED: Final = ("flow", "test")
 PREVIEWED: Final = [(verb, "preview") for verb in (*TESTED, "preview")]
 DELIVERED: Final = [(verb, "open") for verb in (*TESTED, "preview", "deploy", "verify")]
 RELEASED: Final = [(verb, "deploy") for verb in (*TESTED, "preview", "deploy", "verify", "release")]
+APPROVED: Final = [(verb, "deploy") for verb in (*TESTED, "preview", "reproduce", "deploy", "verify", "release")]
+VERBS: Final = {"develop": DELIVERED, "staging": RELEASED, "master": APPROVED}
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +92,15 @@ def test_a_change_reaches_production_branch_by_branch_and_page_by_page(rehearsal
 
         merge = repository.merge(str(asked.source), branch)
         delivered = succeeded(jenkins.build(PUSHES[branch]))
-        assert delivered.verbs == (DELIVERED if branch == "develop" else RELEASED)
+        assert delivered.verbs == VERBS[branch]
         assert delivered.said("verify").splitlines()[-1] == rehearsal.url(stack)
         live = {**live, stack: merge[:12]}
         assert versions(rehearsal) == live
         assert rehearsal.page(stack).colour == own_values(stack)["smallcase:colour"]
         shown = [report.splitlines()[0] for report in delivered.approved]
         assert shown == ([f"## `blue` (branch master) at `{merge[:12]}`"] if branch == "master" else [])
+        tested = f"it is what `green` runs: `{rehearsal.page('green').digest}`"
+        assert [tested in report for report in delivered.approved] == [True] * len(shown)
 
     assert len({rehearsal.page(stack).digest for stack in ENVIRONMENTS}) == 1
     betas, stable = (repository.head(branch) for branch in ("staging", "master"))

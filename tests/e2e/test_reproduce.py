@@ -21,12 +21,20 @@ PAGE = ("app/smallcase/templates/page.html", "<h1", "<h1 data-trial")
 
 
 @pytest.fixture(scope="module")
-def attacker(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Generator[Attacker]:
-    """Somebody who has poisoned the registry's cache, and whose traces on the agent are gone afterwards."""
+def poisoned(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Attacker:
+    """Somebody who has poisoned the registry's cache."""
     somebody = Attacker(rehearsal=rehearsal, repository="smallcase-platform")
     somebody.poison_registry(CHECKOUT, tmp_path_factory.mktemp("poison"))
-    yield somebody
-    somebody.forget()
+    return somebody
+
+
+@pytest.fixture
+def attacker(change: Change, poisoned: Attacker) -> Generator[Attacker]:
+    """The same, with an agent whose cache is empty before, and again before the change is taken back."""
+    del change
+    poisoned.forget()
+    yield poisoned
+    poisoned.forget()
 
 
 def staged(change: Change) -> str:
@@ -63,8 +71,8 @@ def test_whoever_decrypts_a_state_finds_no_password_in_it(rehearsal: Rehearsal) 
         assert password not in exported.stdout
 
 
-def test_a_poisoned_cache_in_the_registry_changes_nothing(change: Change, attacker: Attacker) -> None:
-    attacker.forget()
+@pytest.mark.usefixtures("attacker")
+def test_a_poisoned_cache_in_the_registry_changes_nothing(change: Change) -> None:
     digest = staged(change)
     ran = reproduce(change)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -74,7 +82,6 @@ def test_a_poisoned_cache_in_the_registry_changes_nothing(change: Change, attack
 def test_a_poisoned_cache_of_the_agent_keeps_production_from_getting_it(
     change: Change, attacker: Attacker, tmp_path: Path
 ) -> None:
-    attacker.forget()
     attacker.poison_agent(CHECKOUT, tmp_path / "poison")
     digest = staged(change)
     ran = reproduce(change)

@@ -39,8 +39,8 @@ class Settings:
     branch: str
     colour: Colour
     version: str
-    image: str
-    """The image by digest: `repository@sha256:…`, or `repository:tag@sha256:…`."""
+    digest: str
+    """The image's, `sha256:` and 64 hexadecimal digits. Where it lies is nothing for a public page."""
     port: int
     pod: str
 
@@ -52,15 +52,10 @@ class Settings:
             branch=_parsed(variables, "SMALLCASE_BRANCH", _matching(_BRANCH), "a branch's name, such as master"),
             colour=_parsed(variables, "SMALLCASE_COLOUR", Colour.parse, "six hexadecimal digits, such as #1f6feb"),
             version=_parsed(variables, "SMALLCASE_VERSION", _matching(_VERSION), "letters, digits and any of ._+-"),
-            image=_parsed(variables, "SMALLCASE_IMAGE", _matching(_IMAGE), "repository@sha256:<64 hexadecimal digits>"),
+            digest=_parsed(variables, "SMALLCASE_IMAGE", _digest, "name@sha256:<64 hexadecimal digits>"),
             port=_parsed({"PORT": "8080", **variables}, "PORT", _port, "a number from 1 to 65535"),
             pod=variables.get("POD_NAME") or socket.gethostname(),
         )
-
-    @property
-    def digest(self) -> str:
-        """The image's digest, `sha256:` and 64 hexadecimal digits."""
-        return self.image.rpartition("@")[2]
 
 
 def _parsed(variables: Mapping[str, str], name: str, parse: Callable[[str], T], expected: str) -> T:
@@ -80,6 +75,10 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def _digest(value: str) -> str:
+    return _matching(_IMAGE)(value).rpartition("@")[2]
 
 
 def _port(value: str) -> int:

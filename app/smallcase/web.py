@@ -73,7 +73,7 @@ def create_app(settings: Settings, *, choose: Callable[[Sequence[Smallcase]], Sm
             environment=settings.environment.value,
             branch=settings.branch,
             version=settings.version,
-            image=settings.image,
+            image=settings.digest,
             colour=str(settings.colour),
             pod=settings.pod,
         )

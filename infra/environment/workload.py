@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from infra.environment.ingress import DEREGISTRATION_DELAY, Ingress
+from infra.image_reference import ImageReference
 from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
 from infra.settings import EnvironmentSettings
 
@@ -130,7 +131,11 @@ def environment_variables(args: WorkloadArgs) -> list[kubernetes.core.v1.EnvVarA
         "SMALLCASE_BRANCH": settings.branch.name,
         "SMALLCASE_COLOUR": settings.colour,
         "SMALLCASE_ENVIRONMENT": settings.branch.purpose,
-        "SMALLCASE_IMAGE": args.image,
+        # A public page says which image it is, and not whose account and registry it is in. Images that were built
+        # before know a digest by the name in front of it.
+        "SMALLCASE_IMAGE": pulumi.Output.from_input(args.image).apply(
+            lambda image: f"{APPLICATION}@{ImageReference.parse(image).digest}"
+        ),
         "SMALLCASE_VERSION": args.version,
     }
     variables = [kubernetes.core.v1.EnvVarArgsDict(name=name, value=value) for name, value in values.items()]

@@ -56,7 +56,13 @@ def test_the_page_names_environment_branch_version_and_image(client: FlaskClient
     assert "<dd>master</dd>" in page
     assert "<dd>blue-1a2b3c4</dd>" in page
     assert f">{DIGEST[:19]}…<" in page
-    assert page.count(f"registry.example/smallcase@{DIGEST}") == 2
+    assert page.count(DIGEST) == 2
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+def test_nobody_learns_whose_account_and_registry_the_image_is_in(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert "registry.example" not in answer.text + str(answer.headers)
 
 
 def test_every_smallcase_is_shown_at_some_time(settings: Settings) -> None:
@@ -147,7 +153,7 @@ def test_version_tells_a_program_what_the_page_tells_a_person(client: FlaskClien
         "environment": "production",
         "branch": "master",
         "version": "blue-1a2b3c4",
-        "image": f"registry.example/smallcase@{DIGEST}",
+        "image": DIGEST,
         "colour": "#1f6feb",
         "pod": "smallcase-0",
     }

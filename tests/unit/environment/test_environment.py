@@ -414,7 +414,8 @@ def test_one_image_becomes_an_environment_by_its_variables(stack: str, purpose: 
         "SMALLCASE_BRANCH": branch,
         "SMALLCASE_COLOUR": own_values(stack)["smallcase:colour"],
         "SMALLCASE_ENVIRONMENT": purpose,
-        "SMALLCASE_IMAGE": outputs["image"],
+        # No account and no repository: the page is for everybody.
+        "SMALLCASE_IMAGE": f"smallcase@{str(outputs['image']).partition('@')[2]}",
         "SMALLCASE_VERSION": outputs["commit"],
         "POD_NAME": None,
     }

@@ -175,6 +175,7 @@ def _frontend(listener: Listener) -> Sequence[str]:
     lines = [
         f"frontend {model.host_name}",
         *(f"  bind {listener.address}:{port}" for port in model.ports),
+        *(["  http-request del-header '[^-A-Za-z0-9]' -m reg"] if model.drops_invalid_headers else []),
         "  option forwardfor",
         "  http-request set-header X-Forwarded-Proto http",
         "  http-request set-header X-Forwarded-Port %[dst_port]",

@@ -240,10 +240,10 @@ class Controller:
             *(partial(self._write_ingress, world, goal, listener) for listener in listeners),
         ]
         for name, found in world.ingresses.items():
-            if is_terminating(found):
-                steps.append(partial(self._let_go, world, found))
-            elif name in goal.refused:
+            if name in goal.refused:
                 steps.append(partial(self._say, found, "FailedBuildModel", goal.refused[name]))
+            elif is_terminating(found):
+                steps.append(partial(self._let_go, world, found))
         done = True
         for step in steps:
             try:

@@ -7,7 +7,18 @@ from typing import Final, final
 from rehearsal import places
 from rehearsal.load_balancer import ingress as ingresses
 from rehearsal.load_balancer.ingress import Forward, Group, HealthCheck, InvalidIngressError, Model, TargetType
-from rehearsal.load_balancer.objects import Json, Key, Object, is_terminating, items, key, number, strings, text
+from rehearsal.load_balancer.objects import (
+    Json,
+    Key,
+    Object,
+    is_terminating,
+    items,
+    key,
+    mapping,
+    number,
+    strings,
+    text,
+)
 from rehearsal.load_balancer.targets import GATE, Place, registered
 from rehearsal.load_balancer.watch import World
 
@@ -51,18 +62,25 @@ class Desired:
 
 def desired(world: World, last: Mapping[Key, Model]) -> Desired:
     """Read the cluster; `last` are the models that were good before and stay where an Ingress has become invalid."""
-    classes = {name for (_, name), found in world.classes.items() if text(found, "spec", "controller") == CONTROLLER}
+    classes = {
+        name: text(found, "spec", "parameters", "name")
+        for (_, name), found in world.classes.items()
+        if text(found, "spec", "controller") == CONTROLLER
+    }
     models: dict[Key, Model] = {}
     refused: dict[Key, str] = {}
     for name, found in sorted(world.ingresses.items()):
-        if text(found, "spec", "ingressClassName") not in classes or is_terminating(found):
+        of_class, protected = text(found, "spec", "ingressClassName"), ingresses.is_protected(found)
+        if of_class not in classes or (is_terminating(found) and not protected):
             continue
         try:
-            models[name] = ingresses.parse(found, world.services)
+            models[name] = ingresses.parse(found, world.services, _parameters(world, classes[of_class]))
         except InvalidIngressError as error:
             refused[name] = str(error)
             if name in last:
                 models[name] = last[name]
+        if is_terminating(found):
+            refused[name] = f"deletion_protection is enabled, cannot delete the ingress: {name[1]}"
     used = frozenset(
         share.arn
         for model in models.values()
@@ -81,6 +99,15 @@ def desired(world: World, last: Mapping[Key, Model]) -> Desired:
         if name not in groups and not is_owned(found) and not is_terminating(found)
     ]
     return Desired(models=models, refused=refused, memberships=memberships, used=used)
+
+
+def _parameters(world: World, name: str) -> Json:
+    """What all Ingresses of a class have in common; nothing where the class names no parameters."""
+    if not name:
+        return None
+    if ("", name) not in world.parameters:
+        raise InvalidIngressError(f'invalid ingress class: ingressclassparams.elbv2.k8s.aws "{name}" not found')
+    return mapping(world.parameters["", name], "spec")
 
 
 def _own(world: World, slices: Mapping[Key, Sequence[Json]], group: Group) -> Membership:

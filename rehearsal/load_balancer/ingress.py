@@ -15,6 +15,9 @@ from rehearsal.load_balancer import naming
 from rehearsal.load_balancer.objects import Json, Key, Object, items, key, mapping, number, strings, text
 
 PREFIX: Final = "alb.ingress.kubernetes.io/"
+ATTRIBUTES: Final = "load-balancer-attributes"
+DROPS: Final = "routing.http.drop_invalid_header_fields.enabled"
+PROTECTION: Final = "deletion_protection.enabled"
 MANAGED: Final = "use-annotation"
 """A backend's port of this name means: the action of this name stands in an annotation."""
 
@@ -127,6 +130,10 @@ class Model:
     """In the order in which they are tried."""
     default: Action
     groups: tuple[Group, ...]
+    drops_invalid_headers: bool = False
+    """Whether a request goes on without its headers of another name than letters, digits and dashes."""
+    protected: bool = False
+    """Whether its deletion is refused."""
     warnings: tuple[str, ...]
     """What will not work as somebody may expect, although the controller takes it."""
 
@@ -136,17 +143,27 @@ class Model:
         return naming.host_name(self.ingress, internal=self.internal)
 
 
-def parse(ingress: Json, services: Mapping[Key, Json]) -> Model:
-    """Read an Ingress; services are those that exist.
+def parse(ingress: Json, services: Mapping[Key, Json], parameters: Json = None) -> Model:
+    """Read an Ingress.
+
+    Parameters:
+        services: those that exist.
+        parameters: the `spec` of its class's, which go before what it says itself.
 
     Raises:
         InvalidIngressError: the controller or AWS would refuse it.
     """
-    return _Parser(ingress, services).model()
+    return _Parser(ingress, services, parameters).model()
+
+
+def is_protected(ingress: Json) -> bool:
+    """Whether the controller refuses to delete the load balancer of an Ingress, which has to say so itself."""
+    said = strings(ingress, "metadata", "annotations").get(f"{PREFIX}{ATTRIBUTES}", "")
+    return _pairs(said).get(PROTECTION) == "true"
 
 
 class _Parser:
-    def __init__(self, ingress: Json, services: Mapping[Key, Json]) -> None:
+    def __init__(self, ingress: Json, services: Mapping[Key, Json], parameters: Json) -> None:
         self._ingress = ingress
         self._key = key(ingress)
         self._services = services
@@ -155,6 +172,14 @@ class _Parser:
             for name, value in strings(ingress, "metadata", "annotations").items()
             if name.startswith(PREFIX)
         }
+        attributes = {
+            **_pairs(self._annotations.get(ATTRIBUTES, "")),
+            **{text(one, "key"): text(one, "value") for one in items(parameters, "loadBalancerAttributes")},
+        }
+        self._drops = attributes.get(DROPS) == "true"
+        of_class = {"scheme": text(parameters, "scheme"), "target-type": text(parameters, "targetType")}
+        self._of_class = {name: value for name, value in of_class.items() if value}
+        self._annotations |= self._of_class
         self._groups: dict[Key, Group] = {}
         self._warnings: list[str] = []
 
@@ -185,6 +210,8 @@ class _Parser:
             default=self._action(backend) if backend else NOT_FOUND,
             rules=tuple(rules),
             groups=tuple(self._groups.values()),
+            drops_invalid_headers=self._drops,
+            protected=is_protected(self._ingress),
             warnings=tuple(self._warnings),
         )
 
@@ -305,7 +332,7 @@ class _Parser:
             for annotation, value in strings(service, "metadata", "annotations").items()
             if annotation.startswith(PREFIX)
         }
-        outer, self._annotations = self._annotations, self._annotations | own
+        outer, self._annotations = self._annotations, self._annotations | own | self._of_class
         try:
             group = self._group(name, port)
         finally:
@@ -368,6 +395,12 @@ class _Parser:
                     raise self._refusal(name, attribute, "a delay from 0 to 3600 seconds")
                 return int(value)
         return 300
+
+
+def _pairs(value: str) -> dict[str, str]:
+    """The attributes in an annotation, `key=value` each."""
+    pairs = (pair.partition("=") for pair in value.split(","))
+    return {name.strip(): said.strip() for name, _, said in pairs}
 
 
 def _precedence(rule: Rule) -> tuple[int, int]:

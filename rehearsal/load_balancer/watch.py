@@ -19,6 +19,7 @@ class World:
     """The objects of each kind that the controller looks at."""
 
     classes: Mapping[Key, Json]
+    parameters: Mapping[Key, Json]
     ingresses: Mapping[Key, Json]
     services: Mapping[Key, Json]
     slices: Mapping[Key, Json]
@@ -28,6 +29,7 @@ class World:
 
 PATHS: Final[Mapping[str, str]] = {
     "classes": "/apis/networking.k8s.io/v1/ingressclasses",
+    "parameters": "/apis/elbv2.k8s.aws/v1beta1/ingressclassparams",
     "ingresses": "/apis/networking.k8s.io/v1/ingresses",
     "services": "/api/v1/services",
     "slices": "/apis/discovery.k8s.io/v1/endpointslices",

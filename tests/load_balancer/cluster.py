@@ -80,17 +80,24 @@ def binding(name: str, *, arn: str = "arn:other", networking: bool = True, servi
     return {"metadata": {"namespace": NAMESPACE, "name": name}, "spec": spec}
 
 
-def world(*, with_class: bool = True, **kinds: list[Json]) -> World:
-    """The cluster with these objects."""
+def world(*, with_class: bool = True, parameters: Json = None, **kinds: list[Json]) -> World:
+    """The cluster with these objects; `parameters` are the `spec` of the class's."""
     classes: dict[Key, Json] = {}
     if with_class:
         classes["", "alb"] = {"metadata": {"name": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
+        if parameters is not None:
+            refers: Json = {"kind": "IngressClassParams", "name": "alb"}
+            classes["", "alb"] = {
+                "metadata": {"name": "alb"},
+                "spec": {"controller": "ingress.k8s.aws/alb", "parameters": refers},
+            }
 
     def of(kind: str) -> Mapping[Key, Json]:
         return {key(found): found for found in kinds.get(kind, [])}
 
     return World(
         classes=classes,
+        parameters={("", "alb"): {"metadata": {"name": "alb"}, "spec": parameters}} if parameters else {},
         ingresses=of("ingresses"),
         services=of("services"),
         slices=of("slices"),

@@ -1,5 +1,7 @@
 from rehearsal.load_balancer import naming
-from rehearsal.load_balancer.desired import binding_manifest, desired, is_owned, owner
+from rehearsal.load_balancer.desired import Desired, binding_manifest, desired, is_owned, owner
+from rehearsal.load_balancer.ingress import TargetType
+from rehearsal.load_balancer.objects import Json
 from rehearsal.load_balancer.targets import GATE, Place
 from tests.load_balancer.cluster import NAME, NAMESPACE, binding, endpoint_slice, ingress, pod, service, world
 
@@ -69,3 +71,44 @@ def test_the_controllers_own_binding_is_known_again_and_names_its_ingress() -> N
     assert owner(manifest) == NAME
     assert not is_owned(binding("mine"))
     assert model.groups[0].binding[0] == NAMESPACE
+
+
+PARAMETERS: Json = {
+    "scheme": "internet-facing",
+    "targetType": "ip",
+    "loadBalancerAttributes": [{"key": "routing.http.drop_invalid_header_fields.enabled", "value": "true"}],
+}
+
+
+def test_the_parameters_of_the_class_go_before_what_an_ingress_or_a_service_says() -> None:
+    said = {
+        "scheme": "internal",
+        "target-type": "instance",
+        "load-balancer-attributes": "routing.http.drop_invalid_header_fields.enabled=false",
+    }
+    other = service(annotations={"alb.ingress.kubernetes.io/target-type": "instance"})
+    (found,) = desired(world(parameters=PARAMETERS, ingresses=[ingress(said)], services=[other]), {}).models.values()
+    assert (found.internal, found.drops_invalid_headers, found.groups[0].target_type) == (False, True, TargetType.IP)
+
+
+def test_a_class_whose_parameters_are_missing_serves_nothing_and_says_why() -> None:
+    found = desired(world(parameters={}, ingresses=[ingress()], services=[service()]), {})
+    assert found.models == {}
+    assert 'ingressclassparams.elbv2.k8s.aws "alb" not found' in found.refused[NAME]
+
+
+def test_a_deleted_ingress_that_is_protected_keeps_its_load_balancer_until_that_is_lifted() -> None:
+    def deleted(protection: str) -> Desired:
+        attributes = {"load-balancer-attributes": f"deletion_protection.enabled={protection}"}
+        return desired(world(ingresses=[ingress(attributes, deleted=True)], services=[service()]), {})
+
+    kept = deleted("true")
+    assert kept.models[NAME].protected
+    assert kept.refused == {NAME: "deletion_protection is enabled, cannot delete the ingress: smallcase"}
+    assert deleted("false").models == {}
+
+
+def test_protection_by_the_parameters_of_the_class_is_for_aws_alone_and_the_controller_lifts_it() -> None:
+    protecting: Json = {"loadBalancerAttributes": [{"key": "deletion_protection.enabled", "value": "true"}]}
+    found = desired(world(parameters=protecting, ingresses=[ingress(deleted=True)], services=[service()]), {})
+    assert found.models == {}

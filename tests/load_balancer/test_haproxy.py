@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,7 +75,7 @@ def pods() -> Iterator[tuple[Pod, Pod]]:
         pod.stop()
 
 
-def listener(default: Action = TO_GROUP, *rules: Rule, address: str = ADDRESS) -> Listener:
+def listener(default: Action = TO_GROUP, *rules: Rule, address: str = ADDRESS, drops: bool = False) -> Listener:
     model = Model(
         ingress=("smallcase-blue", address),
         internal=False,
@@ -83,15 +83,18 @@ def listener(default: Action = TO_GROUP, *rules: Rule, address: str = ADDRESS) -
         rules=rules,
         default=default,
         groups=(),
+        drops_invalid_headers=drops,
         warnings=(),
     )
     return Listener(model=model, address=address)
 
 
-def get(path: str = "/", host: str = "x.test", port: int = PORT) -> tuple[int, str]:
+def get(
+    path: str = "/", host: str = "x.test", port: int = PORT, headers: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection(ADDRESS, port, timeout=5)
     try:
-        connection.request("GET", path, headers={"Host": host})
+        connection.request("GET", path, headers={"Host": host, **(headers or {})})
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -278,6 +281,17 @@ def test_the_pod_learns_where_the_request_came_from(haproxy: Haproxy, pods: tupl
     assert lines["x-forwarded-port"] == str(PORT)
     assert lines["x-amzn-trace-id"].startswith("root=1-")
     assert len(lines["x-amzn-trace-id"]) == len("root=1-") + 8 + 1 + 24
+
+
+@pytest.mark.parametrize("drops", [True, False])
+def test_a_header_whose_name_is_more_than_letters_digits_and_dashes_is_dropped_where_that_is_asked_for(
+    haproxy: Haproxy, pods: tuple[Pod, Pod], drops: bool
+) -> None:
+    haproxy.apply([listener(drops=drops)], {"one": {pods[0].place: True}})
+    _, headers = get("/headers", headers={"X_Forwarded_Proto": "https", "X.One": "1", "X-One-1": "kept"})
+    names = {line.partition(":")[0].lower() for line in headers.splitlines()}
+    assert {"x-one-1", "x-forwarded-proto", "host"} <= names
+    assert names & {"x_forwarded_proto", "x.one"} == (set() if drops else {"x_forwarded_proto", "x.one"})
 
 
 def test_another_load_balancer_coming_and_going_loses_no_request(haproxy: Haproxy, pods: tuple[Pod, Pod]) -> None:

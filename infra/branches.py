@@ -14,6 +14,8 @@ OPEN: Final = "open"
 DEPLOY: Final = "deploy"
 """Code that the owners of the repository have reviewed."""
 
+PRODUCTION: Final = "production"
+
 Agents = Mapping[str, Sequence[str]]
 """By agent that changes something, the trust domains whose environments it deploys."""
 
@@ -42,7 +44,7 @@ BRANCHES: Final[Mapping[str, Branch]] = {
     for branch in (
         Branch(name="develop", purpose="development", domain=OPEN),
         Branch(name="staging", purpose="staging", domain=DEPLOY),
-        Branch(name="master", purpose="production", domain=DEPLOY),
+        Branch(name="master", purpose=PRODUCTION, domain=DEPLOY),
     )
 }
 """In order of promotion, each into the next."""

@@ -32,7 +32,7 @@ class PlatformContract:
     """URLs of the image repositories by trust domain. An environment uses that of its own branch's and no other."""
     ingress_class: pulumi.Input[str]
     ingress_annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
-    """Settings that all load balancers share."""
+    """What every Ingress says."""
     domain: str
     """The domain under which environments get names; empty where there is none."""
     zone_id: str

@@ -1,4 +1,4 @@
-"""Labels by which Kubernetes, people and the load balancer find the application; annotations that Pulumi reads."""
+"""Labels by which Kubernetes, people and the load balancer find the application."""
 
 from typing import Final
 
@@ -12,8 +12,3 @@ MANAGED: Final = {"app.kubernetes.io/managed-by": "pulumi"}
 """On everything that this program makes in a cluster."""
 
 COMMON: Final = {**SELECTOR, **MANAGED}
-
-DECLARED: Final = {"pulumi.com/patchForce": "true"}
-"""Annotation: what is declared wins over what a person changed with kubectl. Without it, one `kubectl scale` at night
-makes the API server refuse every deployment after it, for a conflict of field managers
-(https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/)."""

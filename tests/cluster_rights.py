@@ -11,6 +11,21 @@ from tests.graph import Graph
 CLUSTER_ROLE: Final = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
 POLICY: Final = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 
+ORDINARY: Final[Mapping[str, Mapping[str, object]]] = {
+    "Namespace": {
+        "metadata": {
+            "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/enforce-version": "latest",
+            }
+        }
+    },
+    "Service": {"spec": {"type": "ClusterIP"}},
+    "Ingress": {"spec": {"ingressClassName": "alb"}},
+    "Deployment": {"spec": {"template": {"spec": {"automountServiceAccountToken": False, "containers": []}}}},
+}
+"""The least that is let in, by kind."""
+
 Granted = set[tuple[str, str, str]]
 Request = Mapping[str, object]
 
@@ -36,18 +51,28 @@ def admits(
     namespace: str = "",
     name: str = "one",
     group: str = "apps",
-    labels: Mapping[str, str] | None = None,
+    content: Mapping[str, object] | None = None,
+    part: str = "",
 ) -> bool:
-    """Whether every admission policy lets a request of a role through that it has the right to make."""
+    """Whether every admission policy lets a request of a role through that it has the right to make.
+
+    Parameters:
+        content: of the object, as the API server has filled its defaults in; one that an environment may have by
+            default.
+        part: a subresource.
+    """
     request = {
         "operation": operation,
         "kind": {"kind": kind},
-        "resource": {"group": group},
+        "resource": {"group": group, "resource": plural(kind)},
         "namespace": namespace,
         "name": name,
         "userInfo": {"groups": [f"smallcase:{role}", "system:authenticated"]},
+        # What is empty is not there.
+        **({"subResource": part} if part else {}),
     }
-    asked = {"request": request, "object": {"metadata": {"name": name, "labels": labels or {}}}}
+    made = {"metadata": {"name": name}, **(ORDINARY.get(kind, {}) if content is None else content)}
+    asked = {"request": request, "object": None if operation == "DELETE" else made}
     for policy in graph.of(POLICY):
         assert policy.at("spec", "failurePolicy") == "Fail"
         conditions, validations = (policy.at("spec", key) for key in ("matchConditions", "validations"))
@@ -58,7 +83,15 @@ def admits(
     return True
 
 
+def plural(kind: str) -> str:
+    """The resource of a kind."""
+    return {"Ingress": "ingresses"}.get(kind, f"{kind.lower()}s")
+
+
 def _holds(rule: Mapping[str, str], asked: Request) -> bool:
     cel = celpy.Environment()
     activation = {key: json_to_cel(value) for key, value in asked.items()}  # pyright: ignore[reportArgumentType]
-    return bool(cel.program(cel.compile(rule["expression"])).evaluate(activation))  # pyright: ignore[reportUnknownMemberType]
+    try:
+        return bool(cel.program(cel.compile(rule["expression"])).evaluate(activation))  # pyright: ignore[reportUnknownMemberType]
+    except celpy.CELEvalError:
+        return False  # As `failurePolicy: Fail` has it.

@@ -78,11 +78,9 @@ class Role:
         if self.label not in entries or not self._may("eks:DescribeCluster", cluster):
             return _word([False], [False])
         held = granted(self.graph, self.label)
-        restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-        about = {"namespace": of.namespace, "name": of.namespace}
         changes = [
             (group, resource, verb) in held
-            and admits(self.graph, self.label, operation, kind, group=group, labels=restricted, **about)
+            and admits(self.graph, self.label, operation, kind, group=group, namespace=of.namespace, name=of.namespace)
             for group, kind, resource in KINDS
             for verb, operation in (("create", "CREATE"), ("patch", "UPDATE"), ("delete", "DELETE"))
         ]

@@ -7,6 +7,7 @@ from typing import final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra.branches import PRODUCTION
 from infra.contract import PlatformContract
 from infra.environment.image import Image, ImageArgs
 from infra.environment.ingress import Ingress, IngressArgs
@@ -67,6 +68,7 @@ class Environment(pulumi.ComponentResource):
                 namespace=self.namespace,
                 ingress_class=args.platform.ingress_class,
                 annotations=args.platform.ingress_annotations,
+                protected=args.settings.branch.purpose == PRODUCTION,
                 host=host_in(args.platform.domain, args.stack, args.settings.host),
                 domain=args.platform.domain,
                 zone_id=args.platform.zone_id,

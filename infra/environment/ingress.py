@@ -2,32 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from infra.annotations import DECLARED, PROTECTED, TARGETS, UNAWAITED
 from infra.environment.namespace import Namespace
 from infra.host_names import belongs_to
-from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
-
-DEREGISTRATION_DELAY: Final = 30
-"""Seconds that the load balancer lets a leaving pod finish its requests."""
-
-TARGET_ANNOTATIONS: Final = {
-    # The default, `instance`, leaves Fargate pods out.
-    "alb.ingress.kubernetes.io/target-type": "ip",
-    "alb.ingress.kubernetes.io/healthcheck-path": "/readyz",
-    "alb.ingress.kubernetes.io/healthcheck-interval-seconds": "5",
-    "alb.ingress.kubernetes.io/healthcheck-timeout-seconds": "2",
-    "alb.ingress.kubernetes.io/healthy-threshold-count": "2",
-    "alb.ingress.kubernetes.io/unhealthy-threshold-count": "2",
-    "alb.ingress.kubernetes.io/success-codes": "200",
-    "alb.ingress.kubernetes.io/target-group-attributes": f"deregistration_delay.timeout_seconds={DEREGISTRATION_DELAY}",
-}
-"""How the load balancer treats this application's pods; what all load balancers share comes from the platform.
-https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/"""
+from infra.labels import APPLICATION, COMMON, SELECTOR
 
 
 @final
@@ -38,7 +22,9 @@ class IngressArgs:
     namespace: Namespace
     ingress_class: pulumi.Input[str]
     annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]]
-    """Settings that all load balancers share."""
+    """What every Ingress says."""
+    protected: bool
+    """Whether it is refused to delete it, and its load balancer, before somebody has lifted that."""
     host: str | None
     """None answers to any name."""
     domain: str
@@ -61,8 +47,8 @@ class Ingress(pulumi.ComponentResource):
                 "name": APPLICATION,
                 "namespace": args.namespace.name,
                 "labels": COMMON,
-                # It would wait for pods, which come after it. On a Deployment this annotation would hide a broken app.
-                "annotations": {**DECLARED, "pulumi.com/skipAwait": "true"},
+                # It would wait for pods, which come after it.
+                "annotations": {**DECLARED, **UNAWAITED},
             },
             spec={
                 "type": "ClusterIP",
@@ -86,11 +72,17 @@ class Ingress(pulumi.ComponentResource):
                 "namespace": args.namespace.name,
                 "labels": COMMON,
                 "annotations": pulumi.Output.from_input(args.annotations).apply(
-                    lambda shared: {**DECLARED, **shared, **TARGET_ANNOTATIONS}
+                    lambda shared: {
+                        **DECLARED,
+                        **shared,
+                        **TARGETS,
+                        **(PROTECTED if args.protected else {}),
+                    }
                 ),
             },
             spec={"ingress_class_name": args.ingress_class, "rules": [rule]},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
+            # In a preview, and so before the pods are gone that a `destroy` takes first.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service], protect=args.protected),
         )
         balancer = ingress.status.apply(_load_balancer)
         if args.host is not None and belongs_to(args.host, args.domain):

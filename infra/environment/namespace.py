@@ -7,7 +7,8 @@ from typing import Final, final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.labels import COMMON, DECLARED
+from infra.annotations import DECLARED
+from infra.labels import COMMON
 
 LABELS: Final = {
     **COMMON,

@@ -6,9 +6,10 @@ from typing import Final, final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.environment.ingress import DEREGISTRATION_DELAY, Ingress
+from infra.annotations import DECLARED, DEREGISTRATION_DELAY
+from infra.environment.ingress import Ingress
 from infra.image_reference import ImageReference
-from infra.labels import APPLICATION, COMMON, DECLARED, SELECTOR
+from infra.labels import APPLICATION, COMMON, SELECTOR
 from infra.settings import EnvironmentSettings
 
 PORT: Final = 8080

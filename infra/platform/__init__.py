@@ -15,12 +15,12 @@ from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
 from infra.platform.domain import Domain, hosted_zone
 from infra.platform.fresh_root import FreshRoot, FreshRootArgs
-from infra.platform.front_door import TLS_POLICY
-from infra.platform.ingress_controller import INGRESS_CLASS, IngressController, IngressControllerArgs
+from infra.platform.ingress_controller import IngressController, IngressControllerArgs
 from infra.platform.jenkins import Jenkins, JenkinsArgs
+from infra.platform.load_balancers import INGRESS_CLASS, LoadBalancers
 from infra.platform.logging import Logging
 from infra.platform.network import Network, NetworkArgs, available_zones
-from infra.platform.pipeline_rights import PipelineRights
+from infra.platform.pipeline_rights import PipelineRights, PipelineRightsArgs
 from infra.platform.pipeline_roles import PipelineRoles, PipelineRolesArgs
 from infra.platform.registry import Registry, RegistryArgs
 from infra.settings import PROJECT, PlatformSettings
@@ -28,8 +28,6 @@ from infra.tenants import Tenant
 
 LONGEST_NAME: Final = 48
 """Of a platform: it starts the names of roles, which take 64 characters."""
-
-SCHEME: Final = {"alb.ingress.kubernetes.io/scheme": "internet-facing"}
 
 
 @final
@@ -107,6 +105,7 @@ class Platform(pulumi.ComponentResource):
         )
         inside = pulumi.ResourceOptions(parent=self, providers=[in_cluster])
         logging = Logging("logging", cluster, stack, region, inside)
+        load_balancers = LoadBalancers(certificate_arn=domain.certificate_arn if domain is not None else None)
         ingress_controller = IngressController(
             "ingress-controller",
             IngressControllerArgs(
@@ -117,6 +116,7 @@ class Platform(pulumi.ComponentResource):
                 account_id=args.account_id,
                 chart=settings.ingress_controller_chart,
                 tags=account.tags(stack),
+                load_balancers=load_balancers,
                 logging=logging,
             ),
             inside,
@@ -139,8 +139,17 @@ class Platform(pulumi.ComponentResource):
             ),
             child,
         )
-        namespaces = {agent: [tenant.namespace for tenant in own] for agent, own in deployed.items()}
-        PipelineRights("pipeline-rights", namespaces, inside)
+        PipelineRights(
+            "pipeline-rights",
+            PipelineRightsArgs(
+                repositories={
+                    agent: {tenant.namespace: registry.repository_urls[tenant.branch.domain] for tenant in own}
+                    for agent, own in deployed.items()
+                },
+                ingress_annotations=load_balancers.annotations,
+            ),
+            inside,
+        )
         self.roles = {
             agent: {"arn": roles.by_agent[agent].arn, "stacks": [tenant.stack for tenant in own]}
             for agent, own in deployed.items()
@@ -182,23 +191,9 @@ class Platform(pulumi.ComponentResource):
             cluster_name=cluster.name,
             repositories=registry.repository_urls,
             ingress_class=INGRESS_CLASS,
-            ingress_annotations=load_balancer_annotations(domain.certificate_arn if domain is not None else None),
+            ingress_annotations=load_balancers.annotations,
             domain=domain.name if domain is not None else "",
             zone_id=domain.zone_id if domain is not None else "",
             ready=(ingress_controller, logging),
         )
         self.register_outputs({"cluster_name": cluster.name})
-
-
-def load_balancer_annotations(certificate_arn: pulumi.Input[str] | None) -> Mapping[str, pulumi.Input[str]]:
-    """What the load balancers of all environments have in common: with a certificate, HTTP only leads to HTTPS.
-    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/"""
-    if certificate_arn is None:
-        return SCHEME
-    return {
-        **SCHEME,
-        "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP": 80}, {"HTTPS": 443}]',
-        "alb.ingress.kubernetes.io/ssl-redirect": "443",
-        "alb.ingress.kubernetes.io/ssl-policy": TLS_POLICY,
-        "alb.ingress.kubernetes.io/certificate-arn": certificate_arn,
-    }

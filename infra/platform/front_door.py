@@ -13,9 +13,9 @@ from infra.host_names import jenkins_host
 from infra.names import physical_name
 from infra.platform.domain import Domain
 from infra.platform.firewall import Firewall
+from infra.platform.load_balancers import TLS_POLICY
 from infra.platform.network import Network
 
-TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 VALUES: Final = 5
 """That the conditions of one rule may have, paths and addresses together; not to be raised
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html)."""

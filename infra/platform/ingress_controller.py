@@ -16,6 +16,7 @@ from infra.labels import SELECTOR
 from infra.names import physical_name
 from infra.platform.chart import archive
 from infra.platform.cluster import Cluster
+from infra.platform.load_balancers import LoadBalancers
 from infra.platform.logging import Logging
 from infra.platform.network import Network
 from infra.values import Chart
@@ -23,7 +24,6 @@ from infra.values import Chart
 NAMESPACE: Final = "kube-system"
 SERVICE_ACCOUNT: Final = "aws-load-balancer-controller"
 IMAGE: Final = "public.ecr.aws/eks/aws-load-balancer-controller"
-INGRESS_CLASS: Final = "alb"
 SIZE: Final = PodSize.parse("0.25vCPU-1GB")
 POLICY: Final = Path(__file__).with_name("ingress_controller_policy.json")
 """The rights that the controller documents for 2.13 and later
@@ -45,6 +45,8 @@ class IngressControllerArgs:
     region: str
     account_id: str
     chart: Chart
+    load_balancers: LoadBalancers
+    """What those that it makes have in common."""
     logging: Logging
     """The controller's pods write logs too, once the log router is configured."""
     tags: Mapping[str, str]
@@ -94,6 +96,9 @@ class IngressController(pulumi.ComponentResource):
                     "name": SERVICE_ACCOUNT,
                     "annotations": {"eks.amazonaws.com/role-arn": role.arn},
                 },
+                "ingressClassParams": {"create": True, "spec": args.load_balancers.parameters},
+                # One load balancer for two environments would have the one's rules before the other's pods.
+                "disableIngressGroupNameAnnotation": True,
                 # It would block every new Service while the controller is down.
                 "enableServiceMutatorWebhook": False,
                 # Or each `up` makes new certificates.

@@ -1,11 +1,12 @@
 """What the pipeline's roles may do in the cluster, by Kubernetes's own means, which are the same in every cluster.
 
 RBAC cannot limit rights to namespaces that do not exist yet, so it grants them everywhere and an admission policy for
-each role keeps every change inside its own environments. Secrets are nobody's.
+each role keeps every change inside its own environments, and to what an environment consists of
+(`infra.platform.fence`). Secrets are nobody's.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, final
 
 import pulumi
@@ -13,6 +14,7 @@ import pulumi_kubernetes as kubernetes
 
 from infra.branches import DEPLOY, PREVIEW, group
 from infra.labels import MANAGED
+from infra.platform import fence
 
 READ: Final = ("get", "list", "watch")
 WRITE: Final = ("create", "update", "patch", "delete")
@@ -22,7 +24,6 @@ DEPLOYED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("apps", ("deployments",)),
     ("networking.k8s.io", ("ingresses",)),
     ("policy", ("poddisruptionbudgets",)),
-    ("elbv2.k8s.aws", ("targetgroupbindings",)),
 )
 """What an environment consists of: API group, resources."""
 
@@ -37,29 +38,33 @@ WATCHED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 LOGS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("", ("pods/log",)),)
 """What a failed deployment is explained with. RBAC would give those of every environment: for reviewed code alone."""
 
-RESTRICTED: Final = (
-    "request.kind.kind != 'Namespace' || request.operation == 'DELETE' || "
-    "(has(object.metadata.labels) && 'pod-security.kubernetes.io/enforce' in object.metadata.labels && "
-    "object.metadata.labels['pod-security.kubernetes.io/enforce'] == 'restricted')"
-)
+KINDS: Final = tuple(f"{api}/{resource}" for api, resources in DEPLOYED for resource in resources)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PipelineRightsArgs:
+    """What the pipeline's roles deploy."""
+
+    repositories: Mapping[str, Mapping[str, pulumi.Input[str]]]
+    """By agent, its namespaces; by namespace, the repository that its images come from."""
+    ingress_annotations: Mapping[str, str]
+    """What every Ingress says."""
 
 
 @final
 class PipelineRights(pulumi.ComponentResource):
     """Cluster roles for the groups of the pipeline, and a fence around each that changes something."""
 
-    def __init__(
-        self, name: str, namespaces: Mapping[str, Sequence[str]], opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        """`namespaces` are those that each agent deploys to."""
+    def __init__(self, name: str, args: PipelineRightsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("smallcase:platform:PipelineRights", name, {}, opts)
         read = [*rules(DEPLOYED, READ), *rules(WATCHED, READ)]
         self._grant(PREVIEW, read)
-        for agent, own in namespaces.items():
-            fence = self._fence(agent, own)
+        for agent, own in args.repositories.items():
+            fenced = self._fence(agent, own, args.ingress_annotations)
             logs = rules(LOGS, READ[:1]) if agent == DEPLOY else []
             # The right to change comes after the fence, and goes before it.
-            self._grant(agent, [*read, *logs, *rules(DEPLOYED, WRITE)], after=[fence])
+            self._grant(agent, [*read, *logs, *rules(DEPLOYED, WRITE)], after=[fenced])
         self.register_outputs({})
 
     def _grant(
@@ -82,10 +87,17 @@ class PipelineRights(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[cluster_role, *after]),
         )
 
-    def _fence(self, agent: str, namespaces: Sequence[str]) -> pulumi.Resource:
+    def _fence(
+        self, agent: str, repositories: Mapping[str, pulumi.Input[str]], shared: Mapping[str, str]
+    ) -> pulumi.Resource:
         """https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"""
         resource = "within-environments" if agent == DEPLOY else f"{agent}-within-environments"
         name = f"{group(agent)}-within-environments".replace(":", "-")
+
+        def validations(known: Mapping[str, str]) -> list[kubernetes.admissionregistration.v1.ValidationArgsDict]:
+            found = fence.rules(agent, KINDS, known, shared)
+            return [{"expression": rule.expression, "message": rule.message, "reason": "Forbidden"} for rule in found]
+
         policy = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
             resource,
             metadata={"name": name, "labels": MANAGED},
@@ -104,18 +116,7 @@ class PipelineRights(pulumi.ComponentResource):
                 "match_conditions": [
                     {"name": "by-the-pipeline", "expression": f"'{group(agent)}' in request.userInfo.groups"}
                 ],
-                "validations": [
-                    {
-                        "expression": within(namespaces),
-                        "message": outside(agent, namespaces),
-                        "reason": "Forbidden",
-                    },
-                    {
-                        "expression": RESTRICTED,
-                        "message": "a namespace of the pipeline enforces the Pod Security Standard `restricted`",
-                        "reason": "Forbidden",
-                    },
-                ],
+                "validations": pulumi.Output.from_input(repositories).apply(validations),
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -125,24 +126,6 @@ class PipelineRights(pulumi.ComponentResource):
             spec={"policy_name": name, "validation_actions": ["Deny"]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
-
-
-def within(namespaces: Sequence[str]) -> str:
-    """Whether a request is about one of these namespaces or something in it, as an expression of CEL. Names, and no
-    pattern: what two environments have in common would be the one's and the other's."""
-    return (
-        "request.resource.group == 'authorization.k8s.io' || "
-        f"(request.kind.kind == 'Namespace' ? request.name : request.namespace) in {json.dumps(sorted(namespaces))}"
-    )
-
-
-def outside(agent: str, namespaces: Sequence[str]) -> str:
-    """What is said of any other request."""
-    known = ", ".join(sorted(namespaces)) or "no namespace"
-    return (
-        f"the agent {agent!r} changes {known} and nothing else; a new environment is known after the next `pulumi up` "
-        "of the platform"
-    )
 
 
 def rules(

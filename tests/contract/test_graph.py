@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from infra import fargate
+from infra.branches import PRODUCTION
 from rehearsal.cloud.account import Cloud
 from rehearsal.cloud.kinds import KINDS
 from tests.graph import EKS_CLUSTER, WITH_DOMAIN, Graph, environment, platform, program, whole
@@ -144,9 +145,11 @@ def test_what_holds_data_or_takes_long_to_rebuild_is_protected(stack: str) -> No
         "kubernetes:helm.sh/v3:Release",
     }
     assert [str(node) for node in graph if node.type in held and not node.protect] == []
-    # An environment can always be taken down.
+    # An environment can always be taken down, and production once somebody has lifted that.
     for owner in graph.any("smallcase:environment:Environment"):
-        assert not [str(node) for node in graph.children(owner.urn) if node.protect]
+        kept = [node.type for node in graph.children(owner.urn) if node.protect]
+        production = graph.outputs["environment"] == PRODUCTION
+        assert kept == (["kubernetes:networking.k8s.io/v1:Ingress"] if production else [])
 
 
 @EVERY

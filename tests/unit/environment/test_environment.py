@@ -11,9 +11,9 @@ import pytest
 from pulumi_docker_build import ExportArgs
 
 from infra import contract
+from infra.annotations import DEREGISTRATION_DELAY
 from infra.contract import PlatformMissing
 from infra.environment.image import arguments, build_arguments, promoted_tag
-from infra.environment.ingress import DEREGISTRATION_DELAY
 from infra.environment.workload import DRAIN_SECONDS, GRACE_SECONDS, PROGRESS_DEADLINE
 from infra.image_reference import ImageReference, tag
 from infra.revision import Revision
@@ -40,6 +40,7 @@ REPOSITORIES: Final = {
     "develop": "smallcase-platform-open",
 }
 DIGEST: Final = "sha256:" + "a" * 64
+PROTECTION: Final = "deletion_protection.enabled=true"
 BASE: Final = f"registry.test/base@{DIGEST}"
 
 Tree = dict[str, object]
@@ -104,7 +105,6 @@ def test_the_load_balancer_asks_the_pods_themselves_since_fargate_has_no_instanc
     """The whole table: each of them is accepted with another value, and requests are lost with it."""
     assert annotations(stack) == {
         "pulumi.com/patchForce": "true",
-        "alb.ingress.kubernetes.io/scheme": "internet-facing",
         "alb.ingress.kubernetes.io/target-type": "ip",
         "alb.ingress.kubernetes.io/healthcheck-path": "/readyz",
         "alb.ingress.kubernetes.io/healthcheck-interval-seconds": "5",
@@ -114,7 +114,13 @@ def test_the_load_balancer_asks_the_pods_themselves_since_fargate_has_no_instanc
         # 503 is what a draining pod says of itself.
         "alb.ingress.kubernetes.io/success-codes": "200",
         "alb.ingress.kubernetes.io/target-group-attributes": "deregistration_delay.timeout_seconds=30",
+        **({"alb.ingress.kubernetes.io/load-balancer-attributes": PROTECTION} if stack == "blue" else {}),
     }
+
+
+def test_production_alone_is_not_deleted_by_a_slip() -> None:
+    """Pulumi says so in a preview, the controller while it still has pods to send requests to, and AWS after that."""
+    assert [stack for stack in STACKS if environment(stack).one(INGRESS).protect] == ["blue"]
 
 
 @EVERY

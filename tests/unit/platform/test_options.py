@@ -7,7 +7,7 @@ import pytest
 
 from infra.host_names import belongs_to, host_in
 from rehearsal.cloud.properties import Properties
-from tests.graph import WITH_DOMAIN, ZONE, platform, program
+from tests.graph import WITH_DOMAIN, ZONE, Graph, platform, program
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 RECORD = "aws:route53/record:Record"
@@ -29,13 +29,48 @@ def test_one_certificate_covers_the_domain_and_the_names_below_it() -> None:
     assert graph.depends(graph.one("aws:lb/listener:Listener", "https"), valid)
 
 
-def test_all_load_balancers_share_scheme_certificate_and_the_way_to_https() -> None:
-    contract = cast("Properties", platform(**WITH_DOMAIN).outputs["platform"])
-    annotations = cast("dict[str, str]", contract["ingress_annotations"])
-    assert annotations[f"{SHARED}scheme"] == "internet-facing"
-    assert annotations[f"{SHARED}ssl-redirect"] == "443"
-    assert json.loads(annotations[f"{SHARED}listen-ports"]) == [{"HTTP": 80}, {"HTTPS": 443}]
-    assert annotations[f"{SHARED}certificate-arn"].startswith("arn:aws:acm:")
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+def parameters(graph: Graph) -> dict[str, object]:
+    return cast("dict[str, object]", graph.one(RELEASE).at("values", "ingressClassParams", "spec"))
+
+
+@pytest.mark.parametrize("shared", [{}, WITH_DOMAIN])
+def test_all_load_balancers_are_public_ask_pods_and_drop_headers_that_another_server_may_read_otherwise(
+    shared: dict[str, str],
+) -> None:
+    graph = platform(**shared)
+    assert graph.one(RELEASE).at("values", "ingressClassParams", "create") is True
+    found = parameters(graph)
+    assert (found["scheme"], found["targetType"]) == ("internet-facing", "ip")
+    assert {"key": "routing.http.drop_invalid_header_fields.enabled", "value": "true"} in cast(
+        "list[object]", found["loadBalancerAttributes"]
+    )
+
+
+def test_without_a_domain_there_is_no_certificate_and_an_ingress_says_nothing_of_ports() -> None:
+    assert not {"certificateArn", "sslPolicy", "sslRedirectPort"} & parameters(platform()).keys()
+    assert cast("Properties", platform().outputs["platform"])["ingress_annotations"] == {}
+
+
+def test_with_a_domain_all_load_balancers_have_its_certificate_one_tls_policy_and_the_way_to_https() -> None:
+    graph = platform(**WITH_DOMAIN)
+    found = parameters(graph)
+    [certificate] = cast("list[str]", found["certificateArn"])
+    assert certificate.startswith("arn:aws:acm:")
+    assert found["sslRedirectPort"] == "443"
+    jenkins = graph.one("aws:lb/listener:Listener", "https")
+    assert found["sslPolicy"] == jenkins.at("sslPolicy") == "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+    # The parameters of a class know no ports (v3.5.0).
+    [(name, ports)] = cast(
+        "dict[str, str]", cast("Properties", graph.outputs["platform"])["ingress_annotations"]
+    ).items()
+    assert (name, json.loads(ports)) == (f"{SHARED}listen-ports", [{"HTTP": 80}, {"HTTPS": 443}])
+
+
+def test_an_ingress_cannot_join_the_load_balancer_of_another() -> None:
+    assert platform().one(RELEASE).at("values", "disableIngressGroupNameAnnotation") is True
 
 
 def test_an_environment_gets_a_name_below_the_domain_unless_it_has_one() -> None:

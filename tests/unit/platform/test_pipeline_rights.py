@@ -6,9 +6,10 @@ from typing import cast
 
 import pytest
 
+from rehearsal.cloud.properties import Properties
 from rehearsal.node.certificates import DEPLOY, OPEN, PREVIEW
-from tests.cluster_rights import CLUSTER_ROLE, POLICY, admits, granted
-from tests.graph import environment, platform, program, whole
+from tests.cluster_rights import CLUSTER_ROLE, ORDINARY, POLICY, admits, granted, plural
+from tests.graph import WITH_DOMAIN, environment, platform, program, whole
 
 BINDING = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding"
 POLICY_BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
@@ -26,13 +27,13 @@ def test_the_preview_role_reads_and_nothing_more() -> None:
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize(("role", "stack"), [("deploy", "blue"), ("open", "develop")])
 def test_the_role_that_deploys_may_change_every_kind_of_object_that_an_environment_has(role: str, stack: str) -> None:
-    plurals = {"Ingress": "ingresses"}
     for node in environment(stack):
         if node.type.startswith("kubernetes:"):
             [(group, kind)] = re.findall(r"kubernetes:([a-z.0-9]+)/v\w+:(\w+)", node.type)
-            resource = plurals.get(kind, f"{kind.lower()}s")
             for verb in ("get", "list", "watch", "create", "patch", "update", "delete"):
-                assert ("" if group == "core" else group, resource, verb) in granted(platform(), role), f"{verb} {node}"
+                assert ("" if group == "core" else group, plural(kind), verb) in granted(platform(), role), (
+                    f"{verb} {node}"
+                )
 
 
 @pytest.mark.trap("T45")
@@ -69,9 +70,6 @@ def test_what_a_role_changes_is_fenced_in_by_the_names_of_its_namespaces(role: s
     assert binding.at("spec") == {"policyName": policy.at("metadata", "name"), "validationActions": ["Deny"]}
 
 
-RESTRICTED_LABEL = {"pod-security.kubernetes.io/enforce": "restricted"}
-
-
 @pytest.mark.trap("T45")
 @pytest.mark.parametrize("role", NAMESPACES)
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
@@ -98,14 +96,21 @@ def test_the_fence_lets_a_role_ask_what_it_may_do(role: str) -> None:
 def test_a_namespace_of_the_pipeline_has_an_environments_name_and_always_enforces_the_restricted_standard(
     role: str, operation: str
 ) -> None:
-    def namespace(name: str, labels: Mapping[str, str]) -> bool:
-        return admits(platform(), role, operation, "Namespace", group="", name=name, namespace=name, labels=labels)
+    def namespace(name: str, **labels: str) -> bool:
+        content = {
+            "metadata": {"labels": {f"pod-security.kubernetes.io/{key}": value for key, value in labels.items()}}
+        }
+        return admits(platform(), role, operation, "Namespace", group="", name=name, namespace=name, content=content)
 
     own = NAMESPACES[role][0]
-    assert namespace(own, RESTRICTED_LABEL)
-    assert not namespace("kube-system", RESTRICTED_LABEL)
-    assert not namespace(own, {})
-    assert not namespace(own, {"pod-security.kubernetes.io/enforce": "privileged"})
+    restricted = {"enforce": "restricted", "enforce-version": "latest"}
+    assert namespace(own, **restricted)
+    assert not namespace("kube-system", **restricted)
+    assert not namespace(own)
+    assert not namespace(own, **{**restricted, "enforce": "privileged"})
+    # One that does not look at capabilities yet, say.
+    assert not namespace(own, **{**restricted, "enforce-version": "v1.0"})
+    assert not namespace(own, enforce="restricted")
 
 
 @pytest.mark.trap("T45")
@@ -136,6 +141,273 @@ def test_a_namespace_that_a_stack_file_names_is_the_one_that_is_let_in() -> None
     fence = program("platform", beside=named).one(POLICY, FENCES["deploy"])
     assert '"smallcase-quality"' in fence.text("spec", "validations", 0, "expression")
     assert "smallcase-qa" not in fence.text("spec", "validations", 0, "expression")
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize(("role", "stack"), [("deploy", "blue"), ("deploy", "green"), ("open", "develop")])
+@pytest.mark.parametrize("domain", [False, True])
+def test_the_fence_lets_in_what_an_environment_consists_of(role: str, stack: str, domain: bool) -> None:
+    graph = platform(**(WITH_DOMAIN if domain else {}))
+    made = [
+        node
+        for node in program(stack, cast("Properties", graph.outputs["platform"]))
+        if node.type.startswith("kubernetes:")
+    ]
+    assert len(made) >= 4
+    for node in made:
+        [(group, kind)] = re.findall(r"kubernetes:([a-z.0-9]+)/v\w+:(\w+)", node.type)
+        about = {"namespace": f"smallcase-{stack}", "name": node.text("metadata", "name")}
+        for operation in ("CREATE", "UPDATE", "DELETE"):
+            api = "" if group == "core" else group
+            assert admits(graph, role, operation, kind, group=api, content=node.inputs, **about), str(node)
+
+
+REPOSITORIES = {
+    "open": "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform-open",
+    "deploy": "123456789012.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform",
+}
+PINNED = f":develop-0123456789ab@sha256:{'a' * 64}"
+ALB = "alb.ingress.kubernetes.io/"
+
+
+def let_in(role: str, kind: str, group: str, content: Mapping[str, object], shared: Mapping[str, str]) -> set[bool]:
+    """Whether an object with some content may be made, and whether another may become one."""
+    return {
+        admits(platform(**shared), role, operation, kind, group=group, namespace=own, content=content)
+        for operation in ("CREATE", "UPDATE")
+        for own in NAMESPACES[role]
+    }
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"spec": {"type": "ClusterIP"}}, True),
+        ({"spec": {"type": "ClusterIP", "clusterIP": "None", "externalIPs": []}}, True),
+        # kube-proxy of every node sends what is for that address to the pods behind it (CVE-2020-8554).
+        ({"spec": {"type": "ClusterIP", "externalIPs": ["203.0.113.7"]}}, False),
+        ({"spec": {"type": "ExternalName", "externalName": "metadata.example"}}, False),
+        ({"spec": {"type": "NodePort"}}, False),
+        ({"spec": {"type": "LoadBalancer"}}, False),
+        # The controller reads those of a Service before those of its Ingress.
+        ({"metadata": {"annotations": {f"{ALB}auth-type": "none"}}, "spec": {"type": "ClusterIP"}}, False),
+        (
+            {
+                "metadata": {"annotations": {"service.beta.kubernetes.io/aws-load-balancer-type": "external"}},
+                "spec": {"type": "ClusterIP"},
+            },
+            False,
+        ),
+    ],
+)
+def test_a_service_is_reached_inside_the_cluster_alone(
+    role: str, content: Mapping[str, object], expected: bool
+) -> None:
+    assert let_in(role, "Service", "", content, {}) == {expected}
+
+
+WITHOUT_DOMAIN: Mapping[str, str] = {}
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/another"
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("group.name", "smallcase-blue"),
+        ("group.order", "1"),
+        ("security-groups", "sg-0123456789abcdef0"),
+        ("manage-backend-security-group-rules", "true"),
+        ("inbound-cidrs", "0.0.0.0/0"),
+        ("scheme", "internet-facing"),
+        ("subnets", "subnet-0123456789abcdef0"),
+        ("load-balancer-name", "smallcase-platform-jenkins"),
+        ("load-balancer-attributes", "routing.http.drop_invalid_header_fields.enabled=false"),
+        ("load-balancer-attributes", "access_logs.s3.enabled=true,access_logs.s3.bucket=somebody-elses"),
+        ("load-balancer-attributes", "deletion_protection.enabled=true,access_logs.s3.enabled=false"),
+        ("certificate-arn", CERTIFICATE),
+        ("create-acm-cert", "true"),
+        ("ssl-policy", "ELBSecurityPolicy-2016-08"),
+        ("listen-ports", '[{"HTTP": 8080}]'),
+        ("listen-ports", '[{"HTTP": 80}]'),
+        ("target-type", "instance"),
+        ("target-node-labels", "a=b"),
+        ("conditions.smallcase", "[]"),
+        ("actions.smallcase", '{"type": "redirect"}'),
+        ("transforms.smallcase", "[]"),
+        ("auth-type", "oidc"),
+        ("auth-idp-oidc", "{}"),
+        ("jwt-validation", "{}"),
+        ("mutual-authentication", "[]"),
+        ("wafv2-acl-arn", ""),
+        ("waf-acl-id", "none"),
+        ("shield-advanced-protection", "false"),
+        ("tags", "elbv2.k8s.aws/cluster=another"),
+        ("healthcheck-port", "22"),
+        ("enable-frontend-nlb", "true"),
+        ("frontend-nlb-eip-allocations", "eipalloc-0123456789abcdef0"),
+        ("an-annotation-that-comes-later", "whatever"),
+    ],
+)
+def test_an_ingress_says_nothing_of_its_load_balancer_that_the_platform_does_not_know(
+    role: str, name: str, value: str
+) -> None:
+    shown = {"metadata": {"annotations": {f"{ALB}{name}": value}}, "spec": {"ingressClassName": "alb"}}
+    for shared in (WITHOUT_DOMAIN, WITH_DOMAIN):
+        assert let_in(role, "Ingress", "networking.k8s.io", shown, shared) == {False}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"spec": {"ingressClassName": "another"}},
+        {"spec": {}},
+        {"metadata": {"annotations": {"kubernetes.io/ingress.class": "alb"}}, "spec": {}},
+        {"metadata": {"annotations": {"kubernetes.io/ingress.class": "x"}}, "spec": {"ingressClassName": "alb"}},
+        {"metadata": {"annotations": {"alb.example.org/group.name": "x"}}, "spec": {"ingressClassName": "alb"}},
+    ],
+)
+def test_an_ingress_is_of_the_one_class_and_of_the_one_controller(role: str, content: Mapping[str, object]) -> None:
+    assert let_in(role, "Ingress", "networking.k8s.io", content, {}) == {False}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+def test_the_protection_of_a_load_balancer_can_be_lifted_before_it_is_deleted(role: str) -> None:
+    for value in ("true", "false"):
+        annotations = {f"{ALB}load-balancer-attributes": f"deletion_protection.enabled={value}"}
+        shown = {"metadata": {"annotations": annotations}, "spec": {"ingressClassName": "alb"}}
+        assert let_in(role, "Ingress", "networking.k8s.io", shown, {}) == {True}
+
+
+def deployment(**pod: object) -> Mapping[str, object]:
+    """One with a pod that says this besides."""
+    said: dict[str, object] = {
+        "automountServiceAccountToken": False,
+        "containers": [],
+        "schedulerName": "default-scheduler",
+        **pod,
+    }
+    return {"spec": {"template": {"spec": said}}}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("{own}{pinned}", True),
+        ("{other}{pinned}", False),
+        ("{own}:develop-0123456789ab", False),
+        ("{own}@sha256:" + "a" * 64, False),
+        ("{own}-else{pinned}", False),
+        ("{own}/else{pinned}", False),
+        ("evil.example/{own}{pinned}", False),
+        ("{own}:x@sha256:" + "a" * 64 + "0", False),
+        ("{own}:evil.example/x{pinned}", False),
+        ("123456789012xdkr.ecr.us-east-1.amazonaws.com/smallcase-platform{pinned}", False),
+        ("docker.io/library/busybox{pinned}", False),
+        ("busybox", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["containers", "initContainers"])
+def test_an_image_is_of_the_repository_of_the_namespaces_trust_domain_and_named_by_its_digest(
+    role: str, image: str, expected: bool, place: str
+) -> None:
+    other = next(name for name in REPOSITORIES if name != role)
+    named = image.format(own=REPOSITORIES[role], other=REPOSITORIES[other], pinned=PINNED)
+    good = {"name": "good", "image": f"{REPOSITORIES[role]}{PINNED}"}
+    content = deployment(**{"containers": [good], place: [good, {"name": "one", "image": named}]})
+    assert let_in(role, "Deployment", "apps", content, {}) == {expected}
+
+
+def test_where_agents_are_shared_each_namespace_keeps_the_repository_of_its_own_domain() -> None:
+    graph = platform(agents="shared")
+    for namespace, domain in (("smallcase-develop", "open"), ("smallcase-green", "deploy")):
+        for name, repository in REPOSITORIES.items():
+            content = deployment(containers=[{"name": "one", "image": f"{repository}{PINNED}"}])
+            admitted = admits(graph, "deploy", "CREATE", "Deployment", namespace=namespace, content=content)
+            assert admitted is (name == domain)
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize(
+    ("pod", "expected"),
+    [
+        ({"volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory"}}], "restartPolicy": "Always"}, True),
+        ({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}, False),
+        ({"volumes": [{"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}, False),
+        ({"volumes": [{"name": "secret", "secret": {"secretName": "one"}}]}, False),
+        ({"volumes": [{"name": "disk", "csi": {"driver": "one"}}]}, False),
+        ({"automountServiceAccountToken": True}, False),
+        ({"serviceAccountName": "another"}, False),
+        ({"serviceAccount": "another"}, False),
+        ({"hostNetwork": True}, False),
+        ({"hostPID": True}, False),
+        ({"hostIPC": True}, False),
+        ({"hostAliases": [{"ip": "203.0.113.7", "hostnames": ["api.example"]}]}, False),
+        # Past the scheduler, onto the node of another environment's pod.
+        ({"nodeName": "fargate-ip-10-42-64-7.ec2.internal"}, False),
+        ({"nodeSelector": {"one": "two"}}, False),
+        ({"schedulerName": "another"}, False),
+        ({"tolerations": [{"operator": "Exists"}]}, False),
+        ({"priorityClassName": "system-node-critical"}, False),
+        ({"runtimeClassName": "another"}, False),
+        ({"imagePullSecrets": [{"name": "another"}]}, False),
+        ({"ephemeralContainers": [{"name": "one", "image": "busybox"}]}, False),
+    ],
+)
+def test_a_pod_is_the_application_and_nothing_else(role: str, pod: Mapping[str, object], expected: bool) -> None:
+    assert let_in(role, "Deployment", "apps", deployment(**pod), {}) == {expected}
+
+
+def test_a_pod_that_says_nothing_of_its_token_has_none_mounted_by_default() -> None:
+    content: dict[str, object] = {
+        "spec": {"template": {"spec": {"containers": [{"image": f"{REPOSITORIES['open']}{PINNED}"}]}}}
+    }
+    assert let_in("open", "Deployment", "apps", content, {}) == {False}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_may_bind_pods_to_a_target_group_that_another_load_balancer_may_have(role: str) -> None:
+    assert not {resource for group, resource, _ in granted(platform(), role) if group == "elbv2.k8s.aws"}
+
+
+@pytest.mark.trap("T45")
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
+@pytest.mark.parametrize(
+    ("group", "kind", "part"),
+    [
+        ("elbv2.k8s.aws", "TargetGroupBinding", ""),
+        ("", "Pod", ""),
+        ("", "Pod", "ephemeralcontainers"),
+        ("apps", "ReplicaSet", ""),
+        ("apps", "DaemonSet", ""),
+        ("batch", "Job", ""),
+        ("", "ServiceAccount", "token"),
+        ("", "Endpoints", ""),
+        ("discovery.k8s.io", "EndpointSlice", ""),
+        ("", "Service", "status"),
+        ("networking.k8s.io", "Ingress", "status"),
+        ("extensions", "Deployment", ""),
+    ],
+)
+def test_the_fence_stands_even_where_somebody_has_given_a_role_more_rights(
+    role: str, operation: str, group: str, kind: str, part: str
+) -> None:
+    content = ORDINARY.get(kind, {})
+    for namespace in NAMESPACES[role]:
+        assert not admits(
+            platform(), role, operation, kind, group=group, namespace=namespace, content=content, part=part
+        )
 
 
 def test_where_there_is_no_environment_nothing_may_be_changed() -> None:

@@ -94,8 +94,8 @@ class PipelineRights(pulumi.ComponentResource):
         resource = "within-environments" if agent == DEPLOY else f"{agent}-within-environments"
         name = f"{group(agent)}-within-environments".replace(":", "-")
 
-        def validations(known: Mapping[str, str]) -> list[kubernetes.admissionregistration.v1.ValidationArgsDict]:
-            found = fence.rules(agent, KINDS, known, shared)
+        def validations(urls: Sequence[str]) -> list[kubernetes.admissionregistration.v1.ValidationArgsDict]:
+            found = fence.rules(agent, KINDS, dict(zip(repositories, urls, strict=True)), shared)
             return [{"expression": rule.expression, "message": rule.message, "reason": "Forbidden"} for rule in found]
 
         policy = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
@@ -116,7 +116,7 @@ class PipelineRights(pulumi.ComponentResource):
                 "match_conditions": [
                     {"name": "by-the-pipeline", "expression": f"'{group(agent)}' in request.userInfo.groups"}
                 ],
-                "validations": pulumi.Output.from_input(repositories).apply(validations),
+                "validations": pulumi.Output.all(*repositories.values()).apply(validations),
             },
             opts=pulumi.ResourceOptions(parent=self),
         )

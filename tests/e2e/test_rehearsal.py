@@ -250,13 +250,15 @@ def test_the_pipelines_roles_have_their_real_rights(rehearsal: Rehearsal, role: 
 
 OUTSIDE = "the agent 'deploy' changes smallcase-blue, smallcase-green and nothing else"
 BEYOND = "the agent 'open' changes smallcase-develop and nothing else"
+MORE = "a pod of the pipeline says"
 UNRESTRICTED = "a namespace of the pipeline enforces the Pod Security Standard"
 
 
 @pytest.mark.parametrize(
     ("role", "asked", "refusal"),
     [
-        ("deploy", "create deployment one --image=one --namespace=smallcase-green", ""),
+        ("deploy", "create service clusterip one --tcp=80 --namespace=smallcase-green", ""),
+        ("deploy", "create deployment one --image=one --namespace=smallcase-green", MORE),
         ("deploy", "create deployment one --image=one --namespace=smallcase-develop", OUTSIDE),
         ("deploy", "create deployment one --image=one --namespace=kube-system", OUTSIDE),
         ("deploy", "create ingress one --rule=/=one:80 --namespace=kube-system", OUTSIDE),
@@ -266,7 +268,7 @@ UNRESTRICTED = "a namespace of the pipeline enforces the Pod Security Standard"
         ("deploy", "create configmap one --namespace=smallcase-green", 'cannot create resource "configmaps"'),
         ("deploy", "get secrets --namespace=smallcase-green", 'cannot list resource "secrets"'),
         ("deploy", "logs deployment/smallcase --namespace=smallcase-green", ""),
-        ("open", "create deployment one --image=one --namespace=smallcase-develop", ""),
+        ("open", "create service clusterip one --tcp=80 --namespace=smallcase-develop", ""),
         ("open", "create deployment one --image=one --namespace=smallcase-blue", BEYOND),
         ("open", "scale deployment smallcase --replicas=0 --namespace=smallcase-blue", "cannot patch resource"),
         ("open", "set image deployment/smallcase smallcase=one --namespace=smallcase-blue", BEYOND),

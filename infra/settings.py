@@ -46,6 +46,7 @@ KEYS: Final = frozenset(
         "githubRepository",
         "githubApp",
         "alarmMail",
+        "accessLogs",
     }
 )
 
@@ -94,6 +95,8 @@ class PlatformSettings:
     github_app: str
     """Number of the GitHub App by which Jenkins reads the repository and reports to it."""
     alarm_mail: str | None
+    access_logs: bool
+    """Whether load balancers keep a log of every request."""
 
 
 @final
@@ -451,6 +454,9 @@ def _platform(given: Configuration) -> PlatformSettings:
         ),
         alarm_mail=given.value(
             "alarmMail", "a mail address, or nothing", values.optional(values.mail), example="someone@example.org"
+        ),
+        access_logs=given.value(
+            "accessLogs", "true or false", values.one_of({"true": True, "false": False}), example="false"
         ),
     )
 

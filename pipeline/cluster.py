@@ -84,6 +84,17 @@ class Cluster:
             raise
         return [f"{_text(one, 'metadata', 'namespace')}/{_text(one, 'metadata', 'name')}" for one in found]
 
+    def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
+        """Put annotations on an object, named as `ingress/smallcase`, whatever they are on it now.
+
+        Raises:
+            ClusterUnreachable: the cluster does not answer, or does not let us.
+        """
+        pairs = (f"{key}={value}" for key, value in annotations.items())
+        answer = self._kubectl("annotate", "--overwrite", name, *pairs)
+        if answer.returncode != 0:
+            raise self._unanswered(answer)
+
     def may_change(self) -> bool:
         """Whether our rights reach as far as changing the Deployment, which a preview on the server needs too.
 
@@ -166,6 +177,11 @@ class Cluster:
         """The proxy on the way to the cluster, if there is one."""
         clusters = cast("Sequence[Object]", at(yaml.safe_load(self.kubeconfig), "clusters") or [{}])
         return through(_text(clusters[0], "cluster", "server"))
+
+
+def annotations(found: Object) -> Mapping[str, str]:
+    """Of an object; none where it has none."""
+    return cast("Mapping[str, str]", at(found, "metadata", "annotations") or {})
 
 
 def _is_ready(pod: Object) -> bool:

@@ -10,9 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
+from infra.annotations import PROTECTED, RELEASED
+from infra.labels import APPLICATION
 from pipeline.branches import Stack, require_owner, stacks
 from pipeline.checkout import Checkout
-from pipeline.cluster import Cluster, ClusterUnreachable
+from pipeline.cluster import Cluster, ClusterUnreachable, annotations
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.outcomes import Failed, Refused
 from pipeline.pulumi import Pulumi, add_project_argument, explain, project_directory
@@ -22,6 +24,7 @@ HELP: Final = "destroy every environment on a platform, then the platform: for a
 
 KINDS: Final = ("ingresses.networking.k8s.io", "targetgroupbindings.elbv2.k8s.aws")
 """What hangs on the ingress controller."""
+INGRESS: Final = f"ingress/{APPLICATION}"
 
 _LEFT: Final = "What was destroyed stays so, the rest is as it was. Mend that and run it again: it goes on from there."
 
@@ -60,14 +63,14 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     platform = pulumi.outputs(owner) if owner in there else {}
     for stack in (stack for stack in environments if stack in there):
         role = role_of(stack, platform)
-        _destroy(stack, in_role(pulumi, role) if role else pulumi, deadline)
+        acting = in_role(pulumi, role) if role else pulumi
+        _release(stack, owner, acting, deadline)
+        _destroy(stack, acting, deadline)
     if owner not in there:
         print(f"There is no stack {owner!r} to destroy.", file=out)
         return
     _require_nothing_hangs(owner, pulumi)
-    answer = pulumi.run("state", "unprotect", "--all", "--stack", owner, "--yes", deadline=deadline, show=True)
-    if answer.code != 0:
-        raise explain(answer, f"Lifting the protection of {owner}")
+    _release(owner, owner, pulumi, deadline)
     _destroy(owner, pulumi, deadline)
 
 
@@ -91,6 +94,25 @@ def hanging(found: Sequence[str], namespace: str) -> list[str]:
         namespace: the owner's own environment's; empty where it has none.
     """
     return [one for one in found if not namespace or not one.partition(" ")[2].startswith(f"{namespace}/")]
+
+
+def _release(stack: str, owner: str, pulumi: Pulumi, deadline: Deadline) -> None:
+    """Lift what protects a stack: in its state, and of its load balancer, which the controller would not delete."""
+    namespace = str(pulumi.outputs(stack).get("namespace") or "")
+    if namespace:
+        try:
+            cluster = Cluster.on(pulumi, owner, namespace)
+            if any(PROTECTED.items() <= annotations(found).items() for found in cluster.get(INGRESS).values()):
+                cluster.annotate(INGRESS, RELEASED)
+        except ClusterUnreachable as silent:
+            raise Refused(
+                f"{stack} stays: the cluster does not let go of its load balancer ({silent}). "
+                "The rule: a load balancer goes before the controller that removes it.",
+                "Where it cannot be reached any more, docs/recovery.md says what to do.",
+            ) from None
+    answer = pulumi.run("state", "unprotect", "--all", "--stack", stack, "--yes", deadline=deadline, show=True)
+    if answer.code != 0:
+        raise explain(answer, f"Lifting the protection of {stack}")
 
 
 def _destroy(stack: str, pulumi: Pulumi, deadline: Deadline) -> None:

@@ -278,5 +278,6 @@ WITH_DOMAIN: Final[Mapping[str, str]] = {
     "domain": "example.org",
     "jenkinsAllowList": '["198.51.100.0/24"]',
     "alarmMail": "operations@example.org",
+    "accessLogs": "true",
 }
 """Every optional part of the platform."""

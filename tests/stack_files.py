@@ -22,6 +22,7 @@ chart that is a folder: what comes from its publisher comes over the internet.""
 
 
 EVERYTHING: Final[Mapping[str, object]] = {
+    "smallcase:accessLogs": True,
     "smallcase:administrators": ["arn:aws:iam::123456789012:role/operations"],
     "smallcase:alarmMail": "operations@example.org",
     "smallcase:domain": "example.org",

@@ -11,6 +11,7 @@ from infra import account, tenants
 from infra.branches import PREVIEW
 from infra.contract import PlatformContract
 from infra.names import physical_name
+from infra.platform.access_logs import AccessLogs, AccessLogsArgs
 from infra.platform.alarms import Alarms, AlarmsArgs
 from infra.platform.cluster import Cluster, ClusterArgs
 from infra.platform.domain import Domain, hosted_zone
@@ -105,7 +106,14 @@ class Platform(pulumi.ComponentResource):
         )
         inside = pulumi.ResourceOptions(parent=self, providers=[in_cluster])
         logging = Logging("logging", cluster, stack, region, inside)
-        load_balancers = LoadBalancers(certificate_arn=domain.certificate_arn if domain is not None else None)
+        logs = (
+            AccessLogs("access-logs", AccessLogsArgs(name=platform, account_id=args.account_id), child).bucket
+            if settings.access_logs
+            else None
+        )
+        load_balancers = LoadBalancers(
+            certificate_arn=domain.certificate_arn if domain is not None else None, logs=logs
+        )
         ingress_controller = IngressController(
             "ingress-controller",
             IngressControllerArgs(
@@ -168,6 +176,7 @@ class Platform(pulumi.ComponentResource):
                 repository=settings.github_repository,
                 github_app=settings.github_app,
                 domain=domain,
+                access_logs=logs,
                 allow_list=settings.jenkins_allow_list,
             ),
             child,

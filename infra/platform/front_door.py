@@ -29,6 +29,8 @@ class FrontDoorArgs:
     name: str
     network: Network
     domain: Domain
+    access_logs: pulumi.Input[str] | None
+    """Bucket of its access logs."""
     allow_list: Sequence[IPv4Network]
     firewall: Firewall
     """Of the host."""
@@ -66,6 +68,7 @@ class FrontDoor(pulumi.ComponentResource):
             subnets=args.network.public_subnet_ids,
             security_groups=[firewall.id],
             drop_invalid_header_fields=True,
+            access_logs={"bucket": args.access_logs, "enabled": True} if args.access_logs is not None else None,
             # Refused while the VPC has no internet gateway, which cannot be taken away under it either.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network]),
         )

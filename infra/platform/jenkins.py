@@ -59,6 +59,8 @@ class JenkinsArgs:
     github_app: str
     domain: Domain | None
     """None where Jenkins is reached through Session Manager alone."""
+    access_logs: pulumi.Input[str] | None
+    """Bucket of its load balancer's access logs."""
     allow_list: Sequence[IPv4Network]
     """Where people come from."""
 
@@ -119,6 +121,7 @@ class Jenkins(pulumi.ComponentResource):
                     name=args.name,
                     network=args.network,
                     domain=args.domain,
+                    access_logs=args.access_logs,
                     allow_list=args.allow_list,
                     firewall=firewalls[CONTROLLER],
                     instance_id=self.instance_ids[CONTROLLER],

@@ -25,6 +25,8 @@ class LoadBalancers:
     """The settings of an internet-facing load balancer. With a certificate, HTTP only leads to HTTPS."""
 
     certificate_arn: pulumi.Input[str] | None
+    logs: pulumi.Input[str] | None
+    """Bucket of their access logs."""
 
     @property
     def parameters(self) -> Mapping[str, object]:
@@ -50,4 +52,10 @@ class LoadBalancers:
 
     def _attributes(self) -> Mapping[str, pulumi.Input[str]]:
         """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html"""
-        return {"routing.http.drop_invalid_header_fields.enabled": "true"}
+        shared: dict[str, pulumi.Input[str]] = {
+            # What another server than the application's may read otherwise: underscores, say.
+            "routing.http.drop_invalid_header_fields.enabled": "true",
+            # Said either way: an attribute that is left out stays as it is.
+            "access_logs.s3.enabled": "true" if self.logs is not None else "false",
+        }
+        return shared if self.logs is None else {**shared, "access_logs.s3.bucket": self.logs}

@@ -158,6 +158,15 @@ def test_a_description_with_an_apostrophe_is_refused(cloud: Cloud, type_: str) -
     assert refused(cloud, type_, inputs).startswith("InvalidParameterValue: Invalid rule description.")
 
 
+def test_a_load_balancer_that_is_protected_is_not_deleted(cloud: Cloud) -> None:
+    balancer = "aws:lb/loadBalancer:LoadBalancer"
+    made = cloud.create(balancer, "one", {"name": "one", "internal": True, "enableDeletionProtection": True})
+    with pytest.raises(ApiError, match="deletion protection is enabled"):
+        cloud.delete(balancer, made.id)
+    cloud.update(balancer, made.id, {"name": "one", "internal": True})
+    cloud.delete(balancer, made.id)
+
+
 def test_a_load_balancer_for_the_internet_needs_a_gateway_to_it(cloud: Cloud) -> None:
     vpc, subnets = vpc_with_two_subnets(cloud)
     balancer = "aws:lb/loadBalancer:LoadBalancer"

@@ -22,7 +22,10 @@ here = pathlib.Path(__file__).resolve().parent
 if (here / "unreachable").exists():
     sys.exit("Unable to connect to the server: dial tcp: i/o timeout")
 kind = {{"ingresses.networking.k8s.io": "Ingress", "targetgroupbindings.elbv2.k8s.aws": "TargetGroupBinding"}}
-wanted = kind[sys.argv[sys.argv.index("get") + 1]]
+asked = sys.argv[sys.argv.index("get") + 1]
+if asked.startswith("ingress/"):  # none that is protected
+    sys.exit(print(json.dumps({{"items": []}})))
+wanted = kind[asked]
 found = [one["id"].split("/") for one in json.loads(pathlib.Path({account!r}).read_text())
          if one["type"].startswith("kubernetes:") and one["type"].endswith(":" + wanted)]
 print(json.dumps({{"items": [{{"metadata": {{"namespace": one[0], "name": one[1]}}}} for one in found]}}))

@@ -53,6 +53,11 @@ ADDED: Final[frozenset[str]] = frozenset(
         ),
         # Who is in none of these gets a 403 from Jenkins's load balancer.
         *(f"aws:lb/listenerRule:ListenerRule::{rule}" for rule in ("hooks-0", "people-0")),
+        # Access logs of load balancers, where they are asked for.
+        "smallcase:platform:AccessLogs::access-logs",
+        "aws:s3/bucket:Bucket::access-logs",
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::access-logs",
+        "aws:s3/bucketPolicy:BucketPolicy::access-logs",
     }
 )
 """What came to the program since the checkpoints were written, as `TYPE::NAME`. Listed by hand: a resource that is new

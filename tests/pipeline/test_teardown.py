@@ -64,7 +64,10 @@ ROLES: Mapping[str, Mapping[str, object]] = {
     "deploy": {"arn": "arn:aws:iam::123456789012:role/smallcase-platform-deploy", "stacks": ["blue", "green"]},
 }
 KUBECTL = """#!/bin/sh
-while [ "$1" != get ]; do shift; done
+# `get KIND` and `get ingress/NAME`, from files beside it; `annotate`, which is noted.
+while [ "$1" != get ] && [ "$1" != annotate ]; do shift; done
+[ "$1" != annotate ] || { shift; echo "$@" >> "${0%/*}/done"; exit; }
+case $2 in ingress/*) cat "${0%/*}/ingress.json" 2>/dev/null || [ ! -e "${0%/*}/down" ]; exit ;; esac
 cat "${0%/*}/$2.json" 2>/dev/null && exit
 [ ! -e "${0%/*}/down" ] || { echo "The connection to the server was refused" >&2; exit 1; }
 echo "error: the server doesn't have a resource type \\"$2\\"" >&2
@@ -146,7 +149,9 @@ def test_only_the_owners_own_environment_may_still_hang_on_its_controller() -> N
 def test_everything_goes_in_order_and_protection_is_lifted_last(tear_down: TearDown) -> None:
     ran, done = tear_down(stacks=["platform", "green", "blue", "develop"])
     assert ran.code == 0, ran.stderr
-    assert done == ["destroy blue", "destroy develop", "destroy green", "state platform", "destroy platform"]
+    assert done == [
+        f"{step} {stack}" for stack in ("blue", "develop", "green", "platform") for step in ("state", "destroy")
+    ]
 
 
 @pytest.mark.trap("T44")
@@ -157,7 +162,9 @@ def test_an_environment_is_destroyed_with_the_rights_of_the_role_that_deploys_it
     ran, done = tear_down(stacks=["platform", "green", "blue", "develop"], roles=ROLES)
     assert ran.code == 0, ran.stderr
     assert done == [
-        *("destroy blue as deploy", "destroy develop as open", "destroy green as deploy"),
+        *("state blue as deploy", "destroy blue as deploy"),
+        *("state develop as open", "destroy develop as open"),
+        *("state green as deploy", "destroy green as deploy"),
         *("state platform", "destroy platform"),
     ]
 
@@ -170,6 +177,38 @@ def test_whoever_may_not_take_the_role_is_told_who_may_and_nothing_is_destroyed(
     assert ran.code == 1
     assert "take the role arn:aws:iam::123456789012:role/smallcase-platform-deploy: AccessDenied" in ran.stderr
     assert "`smallcase:operators`" in ran.stderr
+    assert done == []
+
+
+ATTRIBUTES = "alb.ingress.kubernetes.io/load-balancer-attributes"
+
+
+@pytest.mark.parametrize(("said", "lifted"), [("true", True), ("false", False), ("", False)])
+def test_the_protection_of_a_load_balancer_is_lifted_before_it_is_deleted(
+    tear_down: TearDown, tmp_path: Path, said: str, lifted: bool
+) -> None:
+    """The controller would keep it, and the Ingress hang on its finalizer."""
+    annotations = {ATTRIBUTES: f"deletion_protection.enabled={said}"} if said else {}
+    found = {"kind": "Ingress", "metadata": {"name": "smallcase", "annotations": annotations}}
+    (tmp_path / "programs" / "ingress.json").write_text(json.dumps({"items": [found]}), encoding="utf-8")
+    ran, done = tear_down(stacks=["platform", "blue"], namespace="smallcase-blue", failing="platform")
+    assert ran.code == 1
+    release = f"--overwrite ingress/smallcase {ATTRIBUTES}=deletion_protection.enabled=false"
+    assert done == [
+        *([release] if lifted else []),
+        *("state blue", "destroy blue"),
+        *([release] if lifted else []),
+        "state platform",
+    ]
+
+
+def test_an_environment_stays_while_the_cluster_does_not_let_go_of_its_load_balancer(
+    tear_down: TearDown, tmp_path: Path
+) -> None:
+    (tmp_path / "programs" / "down").touch()
+    ran, done = tear_down(stacks=["platform", "blue"], namespace="smallcase-blue")
+    assert ran.code == 3
+    assert "blue stays: the cluster does not let go of its load balancer" in ran.stderr
     assert done == []
 
 
@@ -187,7 +226,7 @@ def test_the_platform_stays_when_an_environment_cannot_be_destroyed(tear_down: T
     ran, done = tear_down(stacks=["platform", "green", "blue"], failing="green")
     assert ran.code == 1
     assert "green cannot be destroyed" in ran.stderr
-    assert done == ["destroy blue"]
+    assert done == ["state blue", "destroy blue", "state green"]
 
 
 @pytest.mark.trap("T32")
@@ -195,12 +234,12 @@ def test_the_platform_stays_when_the_destruction_of_an_environment_was_stopped_h
     ran, done = tear_down(stacks=["platform", "green", "blue"], stopped="green")
     assert ran.code == 1
     assert "green was not destroyed to the end: 1 resources are left." in ran.stderr
-    assert done == ["destroy blue", "destroy green"]
+    assert done == ["state blue", "destroy blue", "state green", "destroy green"]
 
 
 def test_run_again_it_goes_on_where_it_was(tear_down: TearDown) -> None:
     _, done = tear_down(stacks=["platform", "green"])
-    assert done == ["destroy green", "state platform", "destroy platform"]
+    assert done == ["state green", "destroy green", "state platform", "destroy platform"]
     ran, done = tear_down(stacks=[])
     assert (ran.code, done) == (0, [])
     assert "There is no stack 'platform' to destroy." in ran.stdout

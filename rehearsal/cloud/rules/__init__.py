@@ -36,7 +36,12 @@ _HELD_BY: Final[Mapping[str, tuple[Holders, ...]]] = {
     **eks.HELD_BY,
     **load_balancing.HELD_BY,
 }
-_DELETE_CHECKS: Final[Mapping[str, DeleteCheck]] = {**ec2.DELETE_CHECKS, **eks.DELETE_CHECKS, **ecr.DELETE_CHECKS}
+_DELETE_CHECKS: Final[Mapping[str, DeleteCheck]] = {
+    **ec2.DELETE_CHECKS,
+    **eks.DELETE_CHECKS,
+    **ecr.DELETE_CHECKS,
+    **load_balancing.DELETE_CHECKS,
+}
 
 
 def _status(kind: Kind) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from rehearsal.cloud.properties import Properties, texts_at
 from rehearsal.cloud.refusal import ApiError
+from rehearsal.cloud.resource import Resource
 from rehearsal.cloud.rules import ec2
-from rehearsal.cloud.rules.tables import Check, Holders
+from rehearsal.cloud.rules.tables import Check, DeleteCheck, Holders
 
 if TYPE_CHECKING:
     from rehearsal.cloud.account import Cloud
@@ -25,6 +26,15 @@ def _check_load_balancer(cloud: "Cloud", inputs: Properties) -> None:
         message = f"VPC {vpc} has no internet gateway"
         raise ApiError("Elastic Load Balancing v2", "CreateLoadBalancer", "InvalidSubnet", message)
 
+
+def _check_unprotected(cloud: "Cloud", balancer: Resource) -> None:  # noqa: ARG001
+    if balancer.inputs.get("enableDeletionProtection"):
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html
+        message = f"Load balancer '{balancer.id}' cannot be deleted because deletion protection is enabled"
+        raise ApiError("Elastic Load Balancing v2", "DeleteLoadBalancer", "OperationNotPermitted", message)
+
+
+DELETE_CHECKS: Final[Mapping[str, DeleteCheck]] = {"aws:lb/loadBalancer:LoadBalancer": _check_unprotected}
 
 CHECKS: Final[Mapping[str, Check]] = {"aws:lb/loadBalancer:LoadBalancer": _check_load_balancer}
 

@@ -150,3 +150,51 @@ def test_another_account_than_the_configured_one_is_refused_by_the_provider() ->
     assert "allowedAccountIds" not in platform().one("pulumi:providers:aws").inputs
     bound = program("platform", accounts=["123456789012"])
     assert json.loads(bound.one("pulumi:providers:aws").text("allowedAccountIds")) == ["123456789012"]
+
+
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def test_without_the_setting_nothing_is_logged_and_what_was_before_ends() -> None:
+    graph = platform(**{**WITH_DOMAIN, "accessLogs": "false"})
+    assert not graph.any(BUCKET)
+    assert {"key": "access_logs.s3.enabled", "value": "false"} in cast(
+        "list[object]", parameters(graph)["loadBalancerAttributes"]
+    )
+    assert graph.one("aws:lb/loadBalancer:LoadBalancer").at("accessLogs") is None
+
+
+def test_every_load_balancer_logs_to_one_bucket_that_elastic_load_balancing_writes_to_for_this_account_alone() -> None:
+    graph = platform(**WITH_DOMAIN)
+    bucket = graph.one(BUCKET)
+    [made] = graph.mocks.cloud.of(BUCKET)
+    name = made.text("bucket")
+    assert name.startswith("smallcase-platform-access-logs-")
+    attributes = cast("list[dict[str, str]]", parameters(graph)["loadBalancerAttributes"])
+    assert {one["key"]: one["value"] for one in attributes}.items() >= {
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": name,
+    }.items()
+    balancer = graph.one("aws:lb/loadBalancer:LoadBalancer")
+    assert balancer.at("accessLogs") == {"bucket": name, "enabled": True}
+    policy = graph.one("aws:s3/bucketPolicy:BucketPolicy")
+    assert json.loads(policy.text("policy"))["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{name}/AWSLogs/123456789012/*",
+        }
+    ]
+    # It is written to for a test as soon as a load balancer is told.
+    assert graph.depends(balancer, policy)
+    assert graph.depends(graph.one(RELEASE), policy)
+    assert bucket.retain_on_delete
+
+
+def test_access_logs_expire() -> None:
+    [rule] = cast(
+        "list[dict[str, object]]",
+        platform(**WITH_DOMAIN).one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").at("rules"),
+    )
+    assert (rule["status"], rule["expiration"]) == ("Enabled", {"days": 90})

@@ -59,8 +59,9 @@ def a_stack_each(world: World) -> Life:
     with world.changed_page():
         steps["change", "green"] = world.up("green")
     at_rest = world.at_rest()
-    steps["protected", "platform"] = world.try_to_destroy("platform")
-    world.unprotect("platform")
+    for stack in ("blue", "platform"):
+        steps["protected", stack] = world.try_to_destroy(stack)
+        world.unprotect(stack)
     for stack in reversed(STACKS):
         steps["destroy", stack] = world.destroy(stack)
     world.empty_repository()

@@ -161,8 +161,11 @@ def test_a_destroyed_environment_leaves_only_its_images_and_no_trace_in_the_othe
     assert {key: step.before[key] for key in step.after} == step.after
 
 
-def test_a_platform_that_environments_stand_on_is_not_destroyed_by_mistake(life: Life) -> None:
-    step = life.steps["protected", "platform"]
+@pytest.mark.parametrize("stack", ["blue", "platform"])
+def test_production_and_the_platform_that_environments_stand_on_are_not_destroyed_by_mistake(
+    life: Life, stack: str
+) -> None:
+    step = life.steps["protected", stack]
     assert not step.succeeded
     assert all("`protect`" in message or "protected" in message for message in step.outcome.errors())
     assert step.after == step.before

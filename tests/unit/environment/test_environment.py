@@ -332,12 +332,55 @@ def test_a_promoted_image_gets_a_tag_of_the_environments_own_before_it_is_deploy
         f"{REGISTRY}/smallcase-second",
         "999999999999.dkr.ecr.us-east-1.amazonaws.com/smallcase-platform",
         "docker.io/library/smallcase-platform",
+        # The same registry in other words, and words that only look like it.
+        f"{REGISTRY}./smallcase-platform",
+        f"{REGISTRY}:443/smallcase-platform",
+        f"{REGISTRY}//smallcase-platform",
+        f"{REGISTRY}/./smallcase-platform",
+        f"{REGISTRY}/smallcase-platform/",
+        f"{REGISTRY}/smallcase-platform/else",
+        f"{REGISTRY}/else/smallcase-platform",
+        f"{REGISTRY}.example.net/smallcase-platform",
+        f"docker.io/{REGISTRY}/smallcase-platform",
+        "localhost:5077/smallcase-platform",
     ],
 )
 def test_an_image_of_another_repository_is_refused_whatever_its_tag_says(repository: str, tagged: str) -> None:
     image = f"{repository}:{tagged}-0123456789ab@{DIGEST}"
     with pytest.raises(SettingsError, match=r"own trust domain's.*`pulumi config set smallcase:image build -s blue`"):
         environment("blue", image=image)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"{REGISTRY.upper()}/smallcase-platform:blue-0123456789ab@{DIGEST}",
+        f"https://{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}",
+        f"evil.example@{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}",
+        f"{REGISTRY}/smallcase-platform:blue-0123456789ab",
+        f"{REGISTRY}/smallcase-platform@{DIGEST}",
+        f"{REGISTRY}/smallcase-platform:blue-0123456789ab:green-0123456789ab@{DIGEST}",
+        f"{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}@{DIGEST}",
+        f"{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}\n",
+        f" {REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST}",
+        f"{REGISTRY}/smallcase-platform:blue-0123456789ab@{DIGEST.upper()}",
+        f"{REGISTRY}/smallcase-platform:/else:blue-0123456789ab@{DIGEST}",
+    ],
+)
+def test_what_is_no_image_by_tag_and_digest_in_the_one_way_to_write_it_is_none_at_all(image: str) -> None:
+    """Whoever reads it after us, BuildKit and the kubelet, could read another image."""
+    with pytest.raises(SettingsError, match="smallcase:image is"):
+        environment("blue", image=image)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_platform_in_the_same_stack_takes_its_own_images_alone_too(stack: str) -> None:
+    domain = "-open" if stack == "develop" else ""
+    for repository in (f"smallcase-platform{domain}", f"smallcase-{stack}{'' if domain else '-open'}"):
+        with pytest.raises(SettingsError, match="own trust domain's"):
+            whole(stack, image=f"{REGISTRY}/{repository}:{stack}-0123456789ab@{DIGEST}")
+    own = f"{REGISTRY}/smallcase-{stack}{domain}:{stack}-0123456789ab@{DIGEST}"
+    assert container_of(whole(stack, image=own))["image"] == own
 
 
 def test_the_reviewed_domains_images_are_not_the_open_domains_either() -> None:

@@ -167,6 +167,7 @@ def test_production_and_the_platform_that_environments_stand_on_are_not_destroye
 ) -> None:
     step = life.steps["protected", stack]
     assert not step.succeeded
+    assert "is currently marked for protection" in " ".join(step.outcome.output.split())
     assert all("`protect`" in message or "protected" in message for message in step.outcome.errors())
     assert step.after == step.before
 

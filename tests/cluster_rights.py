@@ -5,6 +5,7 @@ from typing import Final, cast
 
 import celpy
 from celpy.adapter import json_to_cel
+from celpy.evaluation import CELEvalError
 
 from tests.graph import Graph
 
@@ -93,5 +94,5 @@ def _holds(rule: Mapping[str, str], asked: Request) -> bool:
     activation = {key: json_to_cel(value) for key, value in asked.items()}  # pyright: ignore[reportArgumentType]
     try:
         return bool(cel.program(cel.compile(rule["expression"])).evaluate(activation))  # pyright: ignore[reportUnknownMemberType]
-    except celpy.CELEvalError:
+    except CELEvalError:
         return False  # As `failurePolicy: Fail` has it.

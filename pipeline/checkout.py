@@ -2,7 +2,7 @@
 
 import argparse
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -90,9 +90,16 @@ class Checkout:
             )
         return found.stdout.strip()
 
-    def commits(self, *revisions: str) -> list[str]:
-        """Commits, newest first, as `git rev-list` understands revisions and options."""
-        return self.git("rev-list", *revisions).split()
+    def commits(self, *revisions: str, but: Sequence[str] = ()) -> list[str]:
+        """Commits, newest first, as `git rev-list` understands revisions and options, without all those that lead to
+        `but`.
+
+        Both are listed whole. Asked for `A ^B`, Git goes by the dates of commits and stops a few behind what looks
+        older than anything of interest (`SLOP`, https://github.com/git/git/blob/v2.32.0/revision.c): a commit that is
+        dated in the future is then listed although B has it.
+        """
+        known = set(self.git("rev-list", *but).split()) if but else set[str]()
+        return [commit for commit in self.git("rev-list", *revisions).split() if commit not in known]
 
     def require_history(self) -> None:
         """Let only a clone through that has every commit, so that what it does not find is nowhere.

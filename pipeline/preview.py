@@ -140,11 +140,12 @@ def _behind(target: Target) -> str:
     """What to know of a pull request whose target has moved on; nothing where this clone does not have the target."""
     if not target.build.change:
         return ""
-    revisions = f"HEAD..refs/remotes/origin/{target.build.change.target}"
+    branch = f"refs/remotes/origin/{target.build.change.target}"
+    if target.checkout.run("rev-parse", "--verify", "--quiet", branch).returncode != 0:
+        return ""
     # A merge brings what its commits bring, and those of a promotion never come back.
-    counted = target.checkout.run("rev-list", "--count", "--no-merges", revisions)
-    number = counted.stdout.strip() if counted.returncode == 0 else "0"
-    return "" if number == "0" else BEHIND.format(number=number, target=target.build.change.target)
+    lacking = target.checkout.commits("--no-merges", branch, but=["HEAD"])
+    return BEHIND.format(number=len(lacking), target=target.build.change.target) if lacking else ""
 
 
 def _note(target: Target) -> str:

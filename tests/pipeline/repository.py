@@ -9,7 +9,7 @@ from typing import Final, final
 
 STACKS: Final = {"blue": "master", "green": "staging", "develop": "develop"}
 
-IDENTITY: Final = {
+IDENTITY: Final[dict[str, str]] = {
     "GIT_AUTHOR_NAME": "someone",
     "GIT_AUTHOR_EMAIL": "someone@example.org",
     "GIT_COMMITTER_NAME": "someone",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.repository import Repository, RunVerb, git
+from tests.pipeline.repository import IDENTITY, Repository, RunVerb, git
 
 
 def change(source: str, target: str, **variables: str) -> dict[str, str]:
@@ -14,8 +14,19 @@ def change(source: str, target: str, **variables: str) -> dict[str, str]:
     return {**jenkins, **variables}
 
 
-@pytest.mark.parametrize("source", ["feature/x", "bugfix/y", "devfix-z"])
-def test_feature_and_bug_fix_branches_may_go_into_develop(
+@pytest.mark.parametrize(
+    "source",
+    [
+        "feature/x",
+        "bugfix/y",
+        "devfix-z",
+        "revert-12-feature/x",
+        "renovate/flask-3.x",
+        "dependabot/pip/flask-3.1.3",
+        "dependabot-pip-flask-3.1.3",
+    ],
+)
+def test_branches_of_people_of_bots_and_of_githubs_button_may_go_into_develop(
     repository: Repository, run_verb: RunVerb, source: str
 ) -> None:
     repository.branch(source, "develop")
@@ -37,16 +48,19 @@ def test_develop_goes_into_staging_and_staging_into_master_round_after_round(
     assert run_verb(repository.check_out("feature/x"), "flow", **change("feature/x", "develop")).code == 0
 
 
+FROM_STAGING = "master takes pull requests from staging and, where production is broken, from hotfix/… only"
+FROM_DEVELOP = "staging takes pull requests from develop, and master back, only"
+WORK = "develop takes pull requests from feature/…, bugfix/… and devfix/…, from revert-…, renovate/… and dependabot/…"
+
+
 @pytest.mark.parametrize(
     ("source", "target", "rule"),
     [
-        ("feature/x", "master", "master takes pull requests from staging only"),
-        ("develop", "master", "master takes pull requests from staging only"),
-        ("feature/x", "staging", "staging takes pull requests from develop only"),
-        ("master", "staging", "staging takes pull requests from develop only"),
-        ("staging", "develop", "develop takes pull requests from feature/…, bugfix/… and devfix/… only"),
-        ("master", "develop", "develop takes pull requests from feature/…, bugfix/… and devfix/… only"),
-        ("experiment", "develop", "develop takes pull requests from feature/…, bugfix/… and devfix/… only"),
+        ("feature/x", "master", FROM_STAGING),
+        ("develop", "master", FROM_STAGING),
+        ("hotfix", "master", FROM_STAGING),
+        ("feature/x", "staging", FROM_DEVELOP),
+        ("experiment", "develop", WORK),
         ("feature/x", "feature/y", "pull requests go into develop, staging or master only"),
     ],
 )
@@ -55,7 +69,7 @@ def test_every_other_way_is_refused_and_the_rule_quoted(
 ) -> None:
     ran = run_verb(repository.check_out("develop"), "flow", **change(source, target))
     assert ran.code == 3
-    assert f"The rule: {rule}." in ran.stderr
+    assert f"The rule: {rule}" in ran.stderr
     assert f"{source} must not go into {target}" in ran.stderr
 
 
@@ -96,6 +110,173 @@ def test_a_commit_made_on_staging_never_reaches_master(repository: Repository, r
     ran = run_verb(repository.check_out("staging"), "flow", **change("staging", "master"))
     assert ran.code == 3
     assert "hasty" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "way"),
+    [
+        ("revert-34-staging", "master", "deploy the last image, or push it as hotfix/…"),
+        ("revert-33-develop", "staging", "Open it into develop, and promote that"),
+        ("renovate/flask-3.x", "master", "Merge it into develop, and promote that"),
+        ("dependabot/pip/flask", "staging", "a bot is told its target"),
+        ("hotfix/x", "develop", "Open it into master. What was merged there goes back"),
+        ("hotfix/x", "staging", "Open it into master. What was merged there goes back"),
+        ("develop", "master", "docs/recovery.md, Production is broken"),
+    ],
+)
+def test_what_may_not_go_this_way_is_told_which_it_may(
+    repository: Repository, run_verb: RunVerb, source: str, target: str, way: str
+) -> None:
+    ran = run_verb(repository.check_out("develop"), "flow", **change(source, target))
+    assert ran.code == 3
+    assert way in ran.stderr
+
+
+def may(repository: Repository, run_verb: RunVerb, source: str, target: str) -> str:
+    """Empty where a pull request may be merged, which it then is; else what it is told."""
+    ran = run_verb(repository.check_out(source), "flow", **change(source, target))
+    if ran.code == 0:
+        repository.merge(source, target)
+    return ran.stderr
+
+
+def shown(repository: Repository, branch: str, name: str) -> str:
+    """A file as a branch has it; empty where it has none."""
+    listed = git(repository.server, "ls-tree", "--name-only", branch, name)
+    return git(repository.server, "show", f"{branch}:{name}") if listed else ""
+
+
+def test_a_fix_made_on_staging_and_copied_to_develop_is_promoted(repository: Repository, run_verb: RunVerb) -> None:
+    repository.promote("work")
+    fix = repository.commit("fix", branch="staging")
+    repository.branch("bugfix/copy", "develop")
+    git(repository.server, "checkout", "--quiet", "--force", "bugfix/copy")
+    git(repository.server, "cherry-pick", fix)
+    assert "fix" in may(repository, run_verb, "staging", "master")
+    for source, target in (("bugfix/copy", "develop"), ("develop", "staging"), ("staging", "master")):
+        assert may(repository, run_verb, source, target) == ""
+    repository.commit("more", branch="develop")
+    assert may(repository, run_verb, "develop", "staging") == ""
+    assert may(repository, run_verb, "staging", "master") == ""
+
+
+@pytest.mark.parametrize("came", ["as a commit", "with a merge"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_was_made_on_staging_is_merged_back_kept_or_taken_out_and_promoted_as_the_message_says(
+    repository: Repository, run_verb: RunVerb, came: str, wanted: bool
+) -> None:
+    repository.promote("work")
+    if came == "as a commit":
+        repository.commit("slipped", branch="staging", files={"slipped": "in"})
+    else:
+        repository.commit("more", branch="develop")
+        merge_by_hand(repository, slipped="in")
+    told = may(repository, run_verb, "staging", "master")
+    assert "Merge staging back into develop in a pull request, take out there what should not be" in told
+    assert may(repository, run_verb, "staging", "develop") == ""
+    if not wanted:
+        repository.branch("bugfix/out", "develop")
+        git(repository.server, "checkout", "--quiet", "--force", "bugfix/out")
+        git(repository.server, "rm", "--quiet", "slipped")
+        git(repository.server, "commit", "--quiet", "--message", "Take it out")
+        assert may(repository, run_verb, "bugfix/out", "develop") == ""
+    assert may(repository, run_verb, "develop", "staging") == ""
+    assert may(repository, run_verb, "staging", "master") == ""
+    assert shown(repository, "master", "slipped") == ("in" if wanted else "")
+
+
+@pytest.mark.parametrize("fast_forward", [True, False])
+def test_a_branch_that_starts_from_develop_merges_staging_back(
+    repository: Repository, run_verb: RunVerb, fast_forward: bool
+) -> None:
+    """Where the pull request of staging itself conflicts; or where nothing is new, whatever its name."""
+    repository.promote("work")
+    repository.branch("bugfix/back", "develop")
+    if not fast_forward:
+        repository.commit("conflict", branch="staging", files={"page": "staging's"})
+        repository.commit("conflict", branch="bugfix/back", files={"page": "develop's"})
+    git(repository.server, "checkout", "--quiet", "--force", "bugfix/back")
+    git(repository.server, "merge", "--quiet", "--strategy-option=theirs", "--message", "Merge staging back", "staging")
+    assert may(repository, run_verb, "bugfix/back", "develop") == ""
+    assert may(repository, run_verb, "develop", "staging") == ""
+    assert may(repository, run_verb, "staging", "master") == ""
+
+
+def test_what_is_merged_back_under_a_branchs_name_is_what_origin_has(repository: Repository, run_verb: RunVerb) -> None:
+    repository.promote("work")
+    repository.branch("forged", "master")
+    repository.commit("forged work", branch="forged")
+    for target in ("develop", "staging"):
+        ran = run_verb(repository.check_out("forged"), "flow", **change("master", target))
+        assert ran.code == 3
+        assert "forged work" in ran.stderr
+        assert "a branch is merged back as origin has it" in ran.stderr
+
+
+def broken(repository: Repository) -> None:
+    """Production is broken, staging is ahead of it and develop ahead of both, neither of them ready."""
+    repository.promote("good", files={"page": "good"})
+    repository.promote("bad", files={"page": "bad"})
+    repository.commit("next", branch="develop")
+    repository.merge("develop", "staging")
+    repository.commit("unready", branch="develop", files={"unready": "work"})
+
+
+def test_a_broken_production_is_mended_by_a_hotfix_that_goes_back_to_develop_before_anything_is_promoted(
+    repository: Repository, run_verb: RunVerb
+) -> None:
+    broken(repository)
+    repository.branch("hotfix/page", "master")
+    repository.commit("mend", branch="hotfix/page", files={"page": "mended"})
+    assert may(repository, run_verb, "hotfix/page", "master") == ""
+    assert (shown(repository, "master", "page"), shown(repository, "master", "unready")) == ("mended", "")
+    told = may(repository, run_verb, "develop", "staging")
+    assert re.search("develop lacks what is on master: [0-9a-f]+ mend", told)
+    assert "The rule: a hotfix is merged back into develop before anything is promoted again" in told
+    assert may(repository, run_verb, "master", "develop") == ""
+    assert may(repository, run_verb, "master", "staging") == ""
+    # What was on staging before goes on, without what develop has since.
+    assert may(repository, run_verb, "staging", "master") == ""
+    assert (shown(repository, "master", "next.txt"), shown(repository, "master", "unready")) == ("next", "")
+    assert may(repository, run_verb, "develop", "staging") == ""
+    assert may(repository, run_verb, "staging", "master") == ""
+    for branch in ("develop", "staging", "master"):
+        assert (shown(repository, branch, "page"), shown(repository, branch, "unready")) == ("mended", "work")
+
+
+@pytest.mark.parametrize(
+    ("start", "brought"), [("develop", "unready"), ("staging", "next"), ("work merged in", "unready")]
+)
+def test_a_hotfix_brings_nothing_that_is_on_develop_or_staging_alone(
+    repository: Repository, run_verb: RunVerb, start: str, brought: str
+) -> None:
+    broken(repository)
+    repository.branch("hotfix/page", "master" if start == "work merged in" else start)
+    repository.commit("mend", branch="hotfix/page", files={"page": "mended"})
+    if start == "work merged in":
+        repository.merge("develop", "hotfix/page")
+    told = may(repository, run_verb, "hotfix/page", "master")
+    assert brought in told
+    assert "mend;" not in told
+    assert "The rule: a hotfix starts from master and brings its own commits alone" in told
+
+
+def test_dates_of_commits_change_no_answer(repository: Repository, run_verb: RunVerb) -> None:
+    """The initial commit is dated in the future, as on a machine whose clock was wrong."""
+    git(repository.server, "checkout", "--quiet", "--force", "master")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+            patch.setitem(IDENTITY, name, "2099-01-01T00:00:00Z")
+        git(repository.server, "commit", "--quiet", "--amend", "--no-edit", "--date=2099-01-01T00:00:00Z")
+    for branch in ("staging", "develop"):
+        git(repository.server, "branch", "--force", branch, "master")
+    for number in range(12):
+        repository.commit(f"work-{number}", branch="develop")
+    for source, target in (("develop", "staging"), ("staging", "master")):
+        assert may(repository, run_verb, source, target) == ""
+    repository.branch("feature/x", "develop")
+    repository.commit("more", branch="feature/x")
+    assert may(repository, run_verb, "feature/x", "develop") == ""
 
 
 def test_a_push_has_nothing_to_check(repository: Repository, run_verb: RunVerb) -> None:

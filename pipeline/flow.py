@@ -137,11 +137,7 @@ def _not_of_a_hotfix(checkout: Checkout) -> list[str]:
     """Commits that HEAD brings to master and that were not made on its branch."""
     brought = checkout.commits("HEAD", but=[checkout.origin("master")])
     line = set(checkout.commits("--first-parent", "HEAD"))
-    heads = {
-        commit
-        for branch in ("develop", "staging")
-        for commit in checkout.commits("--first-parent", checkout.origin(branch))
-    }
+    heads = set(checkout.commits("--first-parent", checkout.origin("develop"), checkout.origin("staging")))
     return [commit for commit in brought if commit not in line or commit in heads]
 
 
@@ -176,7 +172,7 @@ def _as_on_develop(revision: str, checkout: Checkout) -> list[str]:
     listed = ("log", "--first-parent", "--format=%T %H")
     had = {row.partition(" ")[0] for row in checkout.git(*listed, checkout.origin("develop")).splitlines()}
     rows = (row.partition(" ") for row in checkout.git(*listed, revision).splitlines())
-    return next(([commit] for tree, _, commit in rows if tree in had), [])
+    return [commit for tree, _, commit in rows if tree in had][:1]
 
 
 def _adds(merge: str, checkout: Checkout) -> bool:

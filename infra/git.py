@@ -94,15 +94,17 @@ def run(
     stdin: bytes = b"",
     variables: Mapping[str, str] | None = None,
     remote: bool = False,
+    timeout: float = TIMEOUT,
 ) -> subprocess.CompletedProcess[bytes]:
     """Git's answer in a directory, whatever it is. It asks no questions and speaks English.
 
     Args:
         variables: set on top of `environment`.
         remote: as `environment` has it.
+        timeout: seconds after which it is taken to hang.
 
     Raises:
-        GitError: Git is missing or too old, does not run, or does not end within two minutes.
+        GitError: Git is missing or too old, does not run, or does not end in time.
     """
     try:
         _require_new_enough(shutil.which("git") or "git")
@@ -112,7 +114,7 @@ def run(
             env={**environment(os.environ, remote=remote), **(variables or {})},
             input=stdin,
             capture_output=True,
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
     except FileNotFoundError:
@@ -123,7 +125,7 @@ def run(
         ) from None
     except subprocess.TimeoutExpired:
         raise GitError(
-            f"`git {arguments[0]}` did not end within {TIMEOUT} seconds.", "Is origin within reach? Try it by hand."
+            f"`git {arguments[0]}` did not end within {timeout:.0f} seconds.", "Is origin within reach? Try it by hand."
         ) from None
 
 

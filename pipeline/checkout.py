@@ -10,6 +10,8 @@ from typing import Final, final
 from infra import git
 from pipeline.outcomes import Refused, WrongUse
 
+GIT_HAS: Final[float] = git.TIMEOUT
+"""Seconds."""
 REPORTS: Final = Path("reports")
 """Where verbs leave files, below the root of the checkout; Git ignores it."""
 
@@ -149,15 +151,22 @@ class Checkout:
         return ran.stdout.rstrip("\n")
 
     def run(
-        self, *arguments: str, stdin: str = "", variables: Mapping[str, str] | None = None, remote: bool = False
+        self,
+        *arguments: str,
+        stdin: str = "",
+        variables: Mapping[str, str] | None = None,
+        remote: bool = False,
+        timeout: float = GIT_HAS,
     ) -> subprocess.CompletedProcess[str]:
         """Git's answer, whatever it is; the arguments are those of `infra.git.run`.
 
         Raises:
-            WrongUse: Git is missing, or does not end within two minutes.
+            WrongUse: Git is missing, or does not end in time.
         """
         try:
-            ran = git.run(self.root, *arguments, stdin=stdin.encode(), variables=variables, remote=remote)
+            ran = git.run(
+                self.root, *arguments, stdin=stdin.encode(), variables=variables, remote=remote, timeout=timeout
+            )
         except git.GitError as error:
             raise WrongUse(error.message, error.way_out) from None
         # Names and texts of other encodings are only shown.

@@ -2,9 +2,14 @@
 
 import argparse
 import re
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, TypeVar, final
+
+T = TypeVar("T")
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
@@ -32,6 +37,30 @@ class Deadline:
     @property
     def passed(self) -> bool:
         return self.remaining == 0
+
+    def bound(self, ask: Callable[[], T]) -> T:
+        """What a question is answered with, or its error. A time-out of a connection starts anew with each byte, so
+        whoever drips them is waited for elsewhere.
+
+        Raises:
+            TimeoutError: it was not answered in time.
+        """
+        answered: Future[T] = Future()
+
+        def answer() -> None:
+            try:
+                answered.set_result(ask())
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                answered.set_exception(error)
+
+        # One of an executor would be waited for when Python ends.
+        threading.Thread(target=answer, daemon=True).start()
+        try:
+            return answered.result(self.remaining)
+        except TimeoutError:
+            if answered.done():
+                raise
+            raise TimeoutError(f"no whole answer within {self}") from None
 
     def __str__(self) -> str:
         return duration_text(self.seconds)

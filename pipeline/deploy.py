@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from infra.labels import APPLICATION
-from pipeline import environments, findings
+from pipeline import environments, findings, record
 from pipeline.checkout import in_ci
 from pipeline.cluster import Cluster, ClusterUnreachable
 from pipeline.deadline import Deadline, add_deadline_argument
@@ -56,7 +56,9 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if not isinstance(target, Target):
         print(NO_STACK.format(branch=target.deployed_as, verb="deploy"), file=out)
         return
+    record.forget(target.checkout)
     before = deploy(target, options.plan, deadline)
+    record.deployed(target.checkout, target.stack)
     print(f"{target.build.branch} is deployed to {target.stack}.", file=out, flush=True)
     findings.of_deployment(target, before, out)
 

@@ -14,6 +14,7 @@ from pipeline.outcomes import Drifted
 from pipeline.presence import LOOK_FIRST
 from pipeline.progress import under_way
 from pipeline.pulumi import Pulumi, explain
+from pipeline.release import owed
 from pipeline.report import Report
 from pipeline.stack_files import read, settings_in, stack_file, write
 
@@ -63,6 +64,8 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         raise explain(answer, f"The comparison of {target.stack}", changes.errors(answer))
     found = changes.read(answer)
     title = f"## `{target.stack}` at `{commit}`"
+    if unreleased := owed(target.checkout, target.build.branch):
+        title += f"\n\n{unreleased}"
     if not found.changes:
         report.write(f"{title}\n\nThe cloud matches what was deployed: {found}.", out)
         return

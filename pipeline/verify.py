@@ -9,7 +9,7 @@ from typing import Final, TextIO, cast, final
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from pipeline import environments
+from pipeline import environments, record
 from pipeline.deadline import Deadline, add_deadline_argument
 from pipeline.environments import NO_STACK, Target, add_target_arguments
 from pipeline.outcomes import Failed
@@ -76,6 +76,7 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     with under_way(f"looking at {target.stack}"):
         seen = verify(target, deadline)
+    record.seen(target.checkout, target.stack)
     print(f"{seen.page.environment}, branch {seen.page.branch}, {seen.page.version}, {seen.page.digest}", file=out)
     print(f"seen from every pod: {', '.join(sorted(seen.pods))}", file=out)
     print(seen.url, file=out, flush=True)

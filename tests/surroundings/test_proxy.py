@@ -103,8 +103,10 @@ def test_a_live_page_is_looked_at_through_the_proxy_which_is_named_where_it_fail
 
 
 def test_github_is_asked_through_the_proxy_which_is_named_where_it_fails(hostile: HostileProxy) -> None:
+    github = GitHub.configured({"GITHUB_REPOSITORY": "o/n", "GITHUB_TOKEN": "t"}, Deadline.after(30))
+    assert github
     with pytest.raises(Failed) as failed:
-        GitHub(repository="o/n", token="t", api="https://api.example.org", server="https://example.org").releases()  # noqa: S106
+        github.releases()
     assert named(hostile, failed.value)
 
 
@@ -115,7 +117,7 @@ def test_origin_is_asked_through_the_proxy_which_is_named_where_it_fails(
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "remote", "add", "origin", "http://git.example.org/o/n.git")
     with pytest.raises(Failed) as failed:
-        getattr(_Origin(checkout=Checkout(root=tmp_path), options=()), way)()
+        getattr(_Origin(checkout=Checkout(root=tmp_path), options=(), deadline=Deadline.after(30)), way)()
     assert named(hostile, failed.value)
 
 

@@ -102,6 +102,7 @@ def _reviewed(branch: str, repository: GitHub) -> github.RepositoryRulesetRulesA
             "dismiss_stale_reviews_on_push": True,
             "require_code_owner_review": repository.approvals > 0,
             "require_last_push_approval": repository.approvals > 0,
+            # By target alone: GitHub knows no number for where a pull request comes from, a hotfix for instance.
             "required_approving_review_count": repository.approvals,
             "required_review_thread_resolution": True,
         },

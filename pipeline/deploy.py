@@ -58,9 +58,9 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
         return
     record.forget(target.checkout)
     before = deploy(target, options.plan, deadline)
-    record.deployed(target.checkout, target.stack)
     print(f"{target.build.branch} is deployed to {target.stack}.", file=out, flush=True)
     findings.of_deployment(target, before, out)
+    record.deployed(target.checkout, target.stack)
 
 
 def deploy(target: Target, plan: Path | None, deadline: Deadline) -> str:

@@ -21,7 +21,7 @@ PLAN: Final = f"{DEPLOYING}preview --save-plan reports/plan.json --deadline 7m"
 REPRODUCE: Final = f"{DEPLOYING}reproduce --deadline 7m"
 DEPLOY: Final = f"{DEPLOYING}deploy --plan reports/plan.json --deadline 35m"
 VERIFY: Final = f"{DEPLOYING}verify --deadline 5m"
-RELEASE: Final = f"{DEPLOYING}release"
+RELEASE: Final = f"{DEPLOYING}release --deadline 3m"
 DRIFT: Final = f"{DEPLOYING}drift --deadline 12m"
 HOOKS: Final = f"{DEPLOYING}hooks"
 
@@ -39,7 +39,14 @@ DELIVERY: Final[Mapping[str, tuple[str, ...]]] = {
 NIGHT: Final = (DRIFT, HOOKS)
 
 BRANCHES: Final = ("develop", "staging", "master")
-PULL_REQUESTS: Final = (("feature/x", "develop"), ("develop", "staging"), ("staging", "master"))
+PULL_REQUESTS: Final = (
+    ("feature/x", "develop"),
+    ("develop", "staging"),
+    ("staging", "master"),
+    ("hotfix/x", "master"),
+    ("master", "develop"),
+    ("master", "staging"),
+)
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     **{f"push to {branch}": push(branch) for branch in BRANCHES},

@@ -1,5 +1,7 @@
 import pytest
 
+from pipeline.__main__ import main
+from pipeline.release import BETA
 from rehearsal.cloud.faults import Fault
 from tests.pipeline.live import DEPLOYMENT, Live, git
 
@@ -93,3 +95,14 @@ def test_a_cloud_that_does_not_answer_is_a_failure_and_no_drift(live: Live) -> N
     assert ran.code == 1
     assert "the server is down" in ran.stderr
     assert not (live.checkout / "reports/drift.md").exists()
+
+
+def test_a_head_of_a_branch_with_releases_that_has_none_is_in_the_report_and_no_drift(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BETA, "develop", True)
+    for name, value in live.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(live.checkout)
+    assert main(["drift"]) == 0
+    assert "of develop has no release: it was not seen live yet" in live.report("drift.md")

@@ -94,10 +94,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     if build.branch not in BETA:
         print(f"{build.branch} has no releases: there is nothing to do.", file=out)
         return
+    github = GitHub.configured(os.environ, deadline)
     checkout.require_clean("a release")
     checkout.require_history()
     require_seen(checkout, stack)
-    github = GitHub.configured(os.environ, deadline)
     origin = _Origin(checkout=checkout, options=github.git_options() if github else (), deadline=deadline)
     origin.fetch()
     line = own_line(checkout, build.branch)

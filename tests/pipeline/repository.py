@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from pipeline import record
+from pipeline.checkout import Checkout
+
 STACKS: Final = {"blue": "master", "green": "staging", "develop": "develop"}
 
 IDENTITY: Final[dict[str, str]] = {
@@ -119,3 +122,15 @@ class Repository:
         rows = [row.split(" ") for row in listed.splitlines()]
         assert all(kind == "tag" for _, kind, _ in rows)
         return {tag: commit for tag, _, commit in rows}
+
+
+def live(repository: Repository, revision: str, branch: str = "") -> Path:
+    """A build's clone, from which a branch's stack was deployed and seen live."""
+    clone = repository.check_out(revision)
+    seen_live(clone, next(stack for stack, deployed in STACKS.items() if deployed == (branch or revision)))
+    return clone
+
+
+def seen_live(clone: Path, stack: str) -> None:
+    record.deployed(Checkout.find(clone), stack)
+    record.seen(Checkout.find(clone), stack)

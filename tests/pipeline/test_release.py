@@ -13,7 +13,7 @@ from pipeline.deadline import Deadline
 from pipeline.github import GitHub
 from pipeline.release import TAGGER, Version, named_version, next_version, owed, sections
 from tests.pipeline.fake_github import Answer, FakeGitHub
-from tests.pipeline.repository import IDENTITY, STACKS, Ran, Repository, RunVerb, git
+from tests.pipeline.repository import IDENTITY, Ran, Repository, RunVerb, git, live, seen_live
 from tests.stack_files import CHECKOUT
 
 CHANGELOG = """# Changelog
@@ -46,21 +46,6 @@ def tag_by_hand(directory: Path, tag: str, revision: str) -> None:
 def github() -> Generator[FakeGitHub]:
     with FakeGitHub.serving() as fake:
         yield fake
-
-
-STACK = {branch: stack for stack, branch in STACKS.items()}
-
-
-def live(repository: Repository, revision: str, branch: str = "") -> Path:
-    """A build's clone, from which a branch's stack was deployed and seen live."""
-    clone = repository.check_out(revision)
-    seen_live(clone, STACK[branch or revision])
-    return clone
-
-
-def seen_live(clone: Path, stack: str) -> None:
-    record.deployed(Checkout.find(clone), stack)
-    record.seen(Checkout.find(clone), stack)
 
 
 def release(repository: Repository, run_verb: RunVerb, branch: str, **variables: str) -> str:

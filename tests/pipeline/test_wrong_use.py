@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.repository import Ran, Repository, RunVerb, git
+from tests.pipeline.repository import Ran, Repository, RunVerb, git, live
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = "name: smallcase\nconfig:\n  smallcase:platform: {default: platform}\n"
@@ -109,7 +109,7 @@ def test_a_changelog_in_another_encoding_is_released_with_what_can_be_read(
     (repository.server / "CHANGELOG.md").write_bytes(b"# Changes\n\n## [1.2.0]\n\n- A caf\xe9.\n")
     git(repository.server, "add", "--all")
     git(repository.server, "commit", "--quiet", "--message", "changelog")
-    ran = run_verb(repository.check_out("master"), "release", BRANCH_NAME="master")
+    ran = run_verb(live(repository, "master"), "release", BRANCH_NAME="master")
     assert ran.code == 0, ran.stderr
     assert set(repository.tags()) == {"v1.2.0"}
 
@@ -164,7 +164,7 @@ def test_a_github_that_there_cannot_be_is_named_and_nothing_is_tagged(
     repository: Repository, run_verb: RunVerb, variable: str, value: str
 ) -> None:
     variables = {"GITHUB_REPOSITORY": "someone/smallcase", "GITHUB_TOKEN": "a-token", variable: value}
-    ran = run_verb(repository.check_out("master"), "release", BRANCH_NAME="master", **variables)
+    ran = run_verb(live(repository, "master"), "release", BRANCH_NAME="master", **variables)
     is_wrong_use(ran, f"{variable} is {value!r}")
     assert repository.tags() == {}
 
@@ -172,7 +172,7 @@ def test_a_github_that_there_cannot_be_is_named_and_nothing_is_tagged(
 @pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://127.0.0.1:1"])
 def test_a_github_that_cannot_be_asked_is_a_failure(repository: Repository, run_verb: RunVerb, address: str) -> None:
     variables = {"GITHUB_REPOSITORY": "someone/smallcase", "GITHUB_TOKEN": "a-token\n", "GITHUB_API_URL": address}
-    ran = run_verb(repository.check_out("master"), "release", BRANCH_NAME="master", **variables)
+    ran = run_verb(live(repository, "master"), "release", BRANCH_NAME="master", **variables)
     assert ran.code == 1
     assert f"GitHub did not answer at {address}" in ran.stderr
     assert "a-token" not in ran.stderr

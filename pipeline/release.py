@@ -97,10 +97,10 @@ def run(options: argparse.Namespace, out: TextIO) -> None:
     github = GitHub.configured(os.environ, deadline)
     checkout.require_clean("a release")
     checkout.require_history()
-    require_seen(checkout, stack)
     origin = _Origin(checkout=checkout, options=github.git_options() if github else (), deadline=deadline)
     origin.fetch()
     line = own_line(checkout, build.branch)
+    require_seen(checkout, stack)
     beta = BETA[build.branch]
     there = origin.tags()
     made = tag_head(checkout, line, there, beta=beta, out=out)

@@ -10,7 +10,7 @@ from pipeline.outcomes import Refused
 from pipeline.pulumi import NO_SUCH_STACK, Answer, explain
 from tests.commands import commands_in, run
 from tests.engine.harness import Harness
-from tests.pipeline.repository import IDENTITY, Repository, RunVerb, git
+from tests.pipeline.repository import IDENTITY, Repository, RunVerb, git, live, seen_live
 
 STAGING = {"BRANCH_NAME": "PR-7", "CHANGE_ID": "7", "CHANGE_BRANCH": "develop", "CHANGE_TARGET": "staging"}
 FEATURE = {**STAGING, "CHANGE_BRANCH": "feature/x", "CHANGE_TARGET": "develop"}
@@ -70,11 +70,12 @@ def test_what_origin_has_is_checked_out_and_released(repository: Repository, run
     refused = run_verb(clone, "release", BRANCH_NAME="master")
     assert refused.code == 3
     follow(refused.stderr, clone)
+    seen_live(clone, "blue")
     assert run_verb(clone, "release", BRANCH_NAME="master").code == 0
 
 
 def test_a_tag_gives_way_to_that_of_origin(repository: Repository, run_verb: RunVerb) -> None:
-    clone = repository.check_out("master")
+    clone = live(repository, "master")
     for place in (clone, repository.server):
         git(place, "tag", "--annotate", f"--message=of {place}", "v1.0.0", "HEAD")
     follow(run_verb(clone, "release", BRANCH_NAME="master").stderr, clone)

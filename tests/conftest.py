@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -24,3 +25,13 @@ def pulumi_cli() -> Path:
 def tools() -> RehearsalTools:
     """The programs of the cluster; building them takes minutes where the cache has none."""
     return ensure_rehearsal_tools(Progress())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the referees that nobody here wrote, and what each of them looked at (`record_property("referee", …)`)."""
+    passed = cast("list[pytest.TestReport]", terminalreporter.stats.get("passed") or [])
+    said = [f"{value}" for report in passed for name, value in report.user_properties if name == "referee"]
+    if said:
+        terminalreporter.section("referees")
+        for line in sorted(said):
+            terminalreporter.line(line)

@@ -19,6 +19,10 @@ KEY_ALIAS: Final = f"alias/{PROJECT}-state"
 LAYOUT: Final = ".pulumi/meta.yaml"
 """Says how the bucket is laid out. Each command reads it, and the first of all writes it (meta.go)."""
 
+CHECKPOINT: Final = "stacks/{}/{}.json*"
+"""By project and stack; packed or not, with its copy `.bak`."""
+TAGS: Final = "stacks/{}/{}.pulumi-tags"
+
 
 def bucket_name(account: str, region: str) -> str:
     """Bucket names are the world's, account ids are unique in it."""
@@ -39,37 +43,36 @@ def reading(account: str, region: str, stacks: Iterable[str]) -> list[iam.Statem
     """Rights to read the state of these stacks: a StackReference decrypts the whole checkpoint, even for a plain
     output."""
     bucket = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}"
+    checkpoints = [f".pulumi/{pattern.format(PROJECT, stack)}" for stack in stacks for pattern in (CHECKPOINT, TAGS)]
     return [
         # Of the whole bucket, though of names alone: without it, S3 answers 403 in place of 404, and every command asks
         # for tags that no stack has: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         iam.allow("s3:ListBucket", on=bucket),
-        iam.allow("s3:GetObject", on=[f"{bucket}/{key}" for key in (LAYOUT, *_checkpoints(stacks))]),
+        iam.allow("s3:GetObject", on=[f"{bucket}/{key}" for key in (LAYOUT, *checkpoints)]),
         _with_key(account, region, "kms:Decrypt"),
     ]
 
 
 def writing(account: str, region: str, stacks: Iterable[str]) -> list[iam.Statement]:
-    """Rights to change the state of these stacks, of which there is at least one."""
-    bucket = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}"
+    """Rights to read and change the state of these stacks, of which there is at least one.
+
+    History and backups are only added to, and a checkpoint is only replaced: who may deploy an environment takes back
+    no trace of it. Pulumi itself deletes locks, and the rest where a stack is removed, which is a person's.
+    """
+    keys = f"arn:{iam.PARTITION}:s3:::{bucket_name(account, region)}/.pulumi"
     stacks = tuple(stacks)
-    folders = (
-        f".pulumi/{kind}/{PROJECT}/{stack}/*"
-        for stack in stacks
-        for kind in ("backups", "history", "locks/organization")
-    )
+
+    def each(*patterns: str) -> list[str]:
+        return [f"{keys}/{pattern.format(PROJECT, stack)}" for stack in stacks for pattern in patterns]
+
     return [
-        iam.allow(
-            *("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-            on=[f"{bucket}/{key}" for key in (*_checkpoints(stacks), *folders)],
-        ),
-        _with_key(account, region, "kms:Encrypt", "kms:GenerateDataKey"),
+        iam.allow("s3:GetObject", "s3:PutObject", on=each(CHECKPOINT)),
+        iam.allow("s3:GetObject", on=each(TAGS)),
+        iam.allow("s3:PutObject", on=each("backups/{}/{}/*", "history/{}/{}/*")),
+        iam.allow("s3:GetObject", "s3:PutObject", "s3:DeleteObject", on=each("locks/organization/{}/{}/*")),
+        # What is written is encrypted by S3; what Pulumi itself encrypts, it does with a key that KMS gave it once.
+        _with_key(account, region, "kms:GenerateDataKey"),
     ]
-
-
-def _checkpoints(stacks: Iterable[str]) -> Iterable[str]:
-    """The checkpoint, packed or not, with its copy `.bak`; and the stack's tags."""
-    for stack in stacks:
-        yield from (f".pulumi/stacks/{PROJECT}/{stack}.{ending}" for ending in ("json*", "pulumi-tags"))
 
 
 def _with_key(account: str, region: str, *actions: str) -> iam.Statement:

@@ -23,7 +23,6 @@ BUCKET: Final = f"arn:aws:s3:::smallcase-state-{ACCOUNT}-us-east-1"
 OBJECTS: Final = (
     "stacks/smallcase/{0}.json",
     "stacks/smallcase/{0}.json.bak",
-    "stacks/smallcase/{0}.pulumi-tags",
     "history/smallcase/{0}/{0}-1.history.json",
     "backups/smallcase/{0}/{0}.1.json",
     "locks/organization/smallcase/{0}/1.json",
@@ -61,8 +60,9 @@ class Role:
 
     def state(self, of: Subject) -> str:
         """The bucket's objects that Pulumi keeps of a stack."""
-        keys = [f"{BUCKET}/.pulumi/{key.format(of.stack)}" for key in OBJECTS]
-        changes = [self._may(action, key) for action in ("s3:PutObject", "s3:DeleteObject") for key in keys]
+        *_, lock = keys = [f"{BUCKET}/.pulumi/{key.format(of.stack)}" for key in OBJECTS]
+        assert not any(self._may("s3:DeleteObject", key) for key in keys if key != lock), "a trace can be taken back"
+        changes = [*(self._may("s3:PutObject", key) for key in keys), self._may("s3:DeleteObject", lock)]
         return _word([self._may("s3:GetObject", keys[0])], changes)
 
     def images(self, of: Subject) -> str:

@@ -30,8 +30,9 @@ BESIDE = (
     "history/smallcase/{0}/{0}-1.history.json",
     "history/smallcase/{0}/{0}-1.checkpoint.json",
     "backups/smallcase/{0}/{0}.1.json",
-    "locks/organization/smallcase/{0}/1.json",
 )
+LOCK = "locks/organization/smallcase/{0}/1.json"
+WRITTEN = (*CHECKPOINT[:-1], *BESIDE, LOCK)
 
 
 def keys(stack: str, *patterns: str) -> list[str]:
@@ -109,8 +110,8 @@ def test_a_role_that_deploys_changes_its_images_its_stacks_state_and_its_names_a
     }
     repository = f"{ECR}/smallcase-platform" + ("-open" if role == "open" else "")
     own = f"arn:aws:ssm:us-east-1:123456789012:parameter/smallcase-platform/jenkins/{role}/host-key"
-    folders = ("stacks/smallcase/{}.json*", "stacks/smallcase/{}.pulumi-tags", "backups/smallcase/{}/*")
-    folders += ("history/smallcase/{}/*", "locks/organization/smallcase/{}/*")
+    locks = "locks/organization/smallcase/{}/*"
+    folders = ("stacks/smallcase/{}.json*", "backups/smallcase/{}/*", "history/smallcase/{}/*", locks)
     assert changes == {
         ("ecr:InitiateLayerUpload", repository),
         ("ecr:PutImage", repository),
@@ -121,10 +122,10 @@ def test_a_role_that_deploys_changes_its_images_its_stacks_state_and_its_names_a
         ("ssmmessages:CreateDataChannel", "*"),
         *(
             (action, key)
-            for action in ("s3:PutObject", "s3:DeleteObject")
             for stack, deploys in DEPLOYS.items()
             if deploys == role
-            for key in keys(stack, *folders)
+            for action, changed in (("s3:PutObject", folders), ("s3:DeleteObject", (locks,)))
+            for key in keys(stack, *changed)
         ),
     }
     assert permits(granted, "kms:GenerateDataKey", KEY, STATE_KEY)
@@ -139,13 +140,14 @@ def test_the_state_of_an_environment_is_written_by_its_own_domain_and_read_by_th
 ) -> None:
     granted = of_role(platform(), role)
     writes, reads = DEPLOYS[stack] == role, role in (DEPLOYS[stack], "preview")
-    for key in keys(stack, *CHECKPOINT, *BESIDE):
-        assert permits(granted, "s3:PutObject", key) is writes, key
-        assert permits(granted, "s3:DeleteObject", key) is writes, key
+    [lock] = keys(stack, LOCK)
+    for key in keys(stack, *CHECKPOINT, *BESIDE, LOCK):
+        assert permits(granted, "s3:PutObject", key) is (writes and key in keys(stack, *WRITTEN)), key
+        assert permits(granted, "s3:DeleteObject", key) is (writes and key == lock), key
     for key in keys(stack, *CHECKPOINT):
         assert permits(granted, "s3:GetObject", key) is reads, key
-    for key in keys(stack, *BESIDE):
-        assert permits(granted, "s3:GetObject", key) is writes, key
+    for key in keys(stack, *BESIDE, LOCK):
+        assert permits(granted, "s3:GetObject", key) is (writes and key == lock), key
 
 
 @pytest.mark.trap("T45")
@@ -153,7 +155,7 @@ def test_the_state_of_an_environment_is_written_by_its_own_domain_and_read_by_th
 @pytest.mark.parametrize("stack", ["platform", "green"])
 def test_nobody_in_the_pipeline_writes_the_state_of_the_stack_that_jenkins_runs_on(stack: str, role: str) -> None:
     granted = of_role(platform() if stack == "platform" else whole(stack), role)
-    for key in (*keys(stack, *CHECKPOINT, *BESIDE), f"{BUCKET}/.pulumi/meta.yaml"):
+    for key in (*keys(stack, *CHECKPOINT, *BESIDE, LOCK), f"{BUCKET}/.pulumi/meta.yaml"):
         assert not permits(granted, "s3:PutObject", key)
         assert not permits(granted, "s3:DeleteObject", key)
     for key in (*keys(stack, *CHECKPOINT), f"{BUCKET}/.pulumi/meta.yaml"):
@@ -165,7 +167,7 @@ def test_a_platform_reaches_nothing_of_another_in_the_same_account() -> None:
     own = {"platform": ("develop", "green", "blue"), "second": ("qa", "trial")}
     for name, other in (("platform", "second"), ("second", "platform")):
         graph = two_platforms(name)
-        everybodys = [key for stack in (other, *own[other]) for key in keys(stack, *CHECKPOINT, *BESIDE)]
+        everybodys = [key for stack in (other, *own[other]) for key in keys(stack, *CHECKPOINT, *BESIDE, LOCK)]
         for role in AGENTS:
             granted = of_role(graph, role)
             for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
@@ -186,7 +188,7 @@ def test_a_platform_reaches_nothing_of_another_in_the_same_account() -> None:
 def test_a_new_environment_has_its_rights_once_the_platform_has_gone_up_again() -> None:
     later = {"qa": {"smallcase:branch": "staging", "smallcase:namespace": "smallcase-later"}}
     before, after = of_role(platform(), "deploy"), of_role(program("platform", beside=later), "deploy")
-    for key in keys("qa", *CHECKPOINT, *BESIDE):
+    for key in keys("qa", *WRITTEN):
         assert (permits(before, "s3:PutObject", key), permits(after, "s3:PutObject", key)) == (False, True)
 
 
@@ -335,7 +337,7 @@ def test_shared_agents_are_one_with_the_rights_of_both() -> None:
     assert not [node for node in graph.of("aws:iam/role:Role") if node.name == "open"]
     granted = of_role(graph, "deploy")
     for stack in DEPLOYS:
-        assert all(permits(granted, "s3:PutObject", key) for key in keys(stack, *CHECKPOINT, *BESIDE))
+        assert all(permits(granted, "s3:PutObject", key) for key in keys(stack, *WRITTEN))
         assert may_name(graph, "deploy", f"{stack}.example.org")
     assert permits(granted, "ecr:PutImage", f"{ECR}/smallcase-platform")
     assert permits(granted, "ecr:PutImage", f"{ECR}/smallcase-platform-open")

@@ -12,6 +12,7 @@ from tests.contract.aws_types import KINDS, Asked, asked
 from tests.contract.mistakes import MISTAKES, Mistake
 from tests.contract.shapes import UnmappedError
 from tests.graph import WITH_DOMAIN, platform, whole
+from tests.stack_files import CHECKOUT
 
 ADVICE = "W3010"
 """To ask for the zones rather than to name them. This program asks, and a graph has the answer."""
@@ -112,3 +113,11 @@ def test_every_exception_in_the_table_is_one_that_the_program_needs(everything: 
         if not isinstance(kind.calls, str):
             calls = {call for one in everything if one.type == type_ for call in api_calls.calls(one)}
             assert kind.adds.keys() <= {*calls, cloudformation.WHAT}
+
+
+def test_the_page_says_how_many_mistakes_each_of_them_sees() -> None:
+    page = " ".join((CHECKOUT / "docs" / "referees.md").read_text(encoding="utf-8").split())
+    linter, model = sum(bool(one.linter) for one in MISTAKES), sum(bool(one.model) for one in MISTAKES)
+    neither = sum(not one.linter and not one.model for one in MISTAKES)
+    said = f"has {len(MISTAKES)} mistakes and which referee sees each: cfn-lint {linter} of them, the models {model}, "
+    assert f"{said}neither {neither}." in page

@@ -53,7 +53,7 @@ pulumi.CustomResource("{LAST}", "last", {{"tags": {{"page": page}}}}, pulumi.Res
 """
 """A program for what is about the engine and its lock, whatever the program: two resources, one after the other."""
 
-_KUBECTL: Final = f"""#!{sys.executable}
+KUBECTL: Final = f"""#!{sys.executable}
 import json
 import sys
 from pathlib import Path
@@ -84,6 +84,7 @@ elif any("/" in word for word in words) and not (here / "answers" / "{REFUSED}")
 else:
     sys.exit("The connection to the server was refused")
 """
+"""Answers for the cluster, from a folder `answers` beside it and from the account's file, which is one folder up."""
 
 NOTHING_FOUND: Final[Mapping[str, object]] = {
     "imageScanStatus": {"status": "COMPLETE"},
@@ -275,7 +276,7 @@ def found(
         harness = Harness.create(directory, pulumi, ports, name="smallcase")
         programs = directory / "programs"
         programs.mkdir()
-        (programs / "kubectl").write_text(_KUBECTL, encoding="utf-8")
+        (programs / "kubectl").write_text(KUBECTL, encoding="utf-8")
         (programs / "kubectl").chmod(0o755)
         (programs / "aws").write_text(_AWS, encoding="utf-8")
         (programs / "aws").chmod(0o755)

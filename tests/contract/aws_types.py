@@ -203,7 +203,10 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "Attributes": [{"Key": "routing.http.drop_invalid_header_fields.enabled"}]
             },
         },
-        own={"internal": "false is the scheme `internet-facing`"},
+        own={
+            "accessLogs": "attributes, whose values are any text to both",
+            "internal": "false is the scheme `internet-facing`",
+        },
     ),
     "aws:lb/targetGroup:TargetGroup": Kind(
         names={"healthCheck.matcher": "Matcher.HttpCode", "healthCheck.path": "HealthCheckPath"}
@@ -227,6 +230,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         adds={"route53:ChangeResourceRecordSets": {"ChangeBatch": {"Changes": [{"Action": "UPSERT"}]}}},
         own={"allowOverwrite": "the action of the change"},
     ),
+    "aws:s3/bucket:Bucket": Kind(
+        calls=["s3:CreateBucket", "s3:PutBucketTagging"],
+        names={"bucket": "BucketName", "tags": "Tagging.TagSet"},
+        own={"bucketPrefix": "what the provider makes the name of"},
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Kind(
+        cloudformation=f"{PART}AWS::S3::Bucket",
+        calls=["s3:PutBucketLifecycleConfiguration"],
+        names={"rules": "LifecycleConfiguration.Rules"},
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Kind(calls=["s3:PutBucketPolicy"], names={"policy": "PolicyDocument"}),
     "aws:sns/topicSubscription:TopicSubscription": Kind(
         cloudformation="AWS::SNS::Subscription", calls=["sns:Subscribe"], names={"topic": "TopicArn"}
     ),

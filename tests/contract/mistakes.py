@@ -140,6 +140,9 @@ _ROWS: Final[list[tuple[str, str, str, Value, str, str, str]]] = [
     ("domain without a dot", CERTIFICATE, "domainName", "example", "", "is not (", ""),
     ("seconds of a retry", SCHEDULE, "target.retryPolicy.maximumEventAgeInSeconds", 30.0, "E3034", "is less than", ""),
     ("type of a parameter", PARAMETER, "type", "Text", "E3030", "is not one of", ""),
+    ("capital in a bucket's name", "aws:s3/bucket:Bucket", "bucket", "Smallcase", "E3031", "", ""),
+    ("unknown action in a bucket's policy", "aws:s3/bucketPolicy:BucketPolicy", "policy", "s3:PutObjekt", "W3037", "", "s3:PutObject"),
+    ("word of a lifecycle rule", "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "rules.0.status", "On", "", "is not one of", ""),
     # Seen by neither. Some are the business of other tests, the settings or the stand-in cloud; AWS says the others.
     ("resource of another service", POLICY, "policy", "arn:aws:sqs", "", "", "arn:aws:s3"),
     ("service that does not exist", ROLE, "assumeRolePolicy", "amazonaws.con", "", "", "amazonaws.com"),

@@ -10,7 +10,7 @@ import pytest
 from rehearsal.cluster import CHECKOUT
 
 NOT_OURS = {".venv", "node_modules"}
-OPENS_BYTES = {(owner, "open") for owner in ("Image", "client", "gzip", "os", "tarfile", "zipfile")}
+OPENS_BYTES = {(owner, "open") for owner in ("Image", "client", "gzip", "opener", "os", "tarfile", "zipfile")}
 """These give no text file."""
 RUN = {"run", "Popen", "check_output", "check_call", "call", "getoutput"}
 

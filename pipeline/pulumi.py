@@ -79,6 +79,10 @@ _UNREACHED: Final = re.compile(
 _OUTSIDE: Final = "https://amazonaws.com"
 
 
+_WITH_LIST: Final = re.compile(r"[0-9]+ errors? occurred:((?:\s*\n\s*\* .+)+)")
+"""How providers that are made with Go's `multierror` begin, what went wrong in a list below it."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -99,7 +103,7 @@ class Answer:
 
     def errors(self) -> list[str]:
         """What went wrong, each message once; the last lines where nothing is marked as an error."""
-        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
+        lines = [line.strip() for line in _WITH_LIST.sub(_in_a_line, self.said).splitlines() if line.strip()]
         marked = [line for line in lines if re.match(r"(\S+ )?error:", line)]
         closing = [line for line in marked if not re.search(_CLOSING, line)]
         return list(dict.fromkeys(closing or lines[-5:]))
@@ -323,6 +327,10 @@ class Pulumi:
                 "The stack is still locked.",
                 "The next run on this machine takes the lock away and goes on; elsewhere, `pulumi cancel` does.",
             )
+
+
+def _in_a_line(found: re.Match[str]) -> str:
+    return "; ".join(line.strip().removeprefix("* ") for line in found[1].strip().splitlines() if line.strip())
 
 
 def _show_nothing() -> None:

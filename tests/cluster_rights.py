@@ -53,6 +53,7 @@ def admits(
     name: str = "one",
     group: str = "apps",
     content: Mapping[str, object] | None = None,
+    before: Mapping[str, object] | None = None,
     part: str = "",
 ) -> bool:
     """Whether every admission policy lets a request of a role through that it has the right to make.
@@ -60,6 +61,7 @@ def admits(
     Parameters:
         content: of the object, as the API server has filled its defaults in; one that an environment may have by
             default.
+        before: that of the object that is updated or deleted; one that an environment may have by default.
         part: a subresource.
     """
     request = {
@@ -73,7 +75,12 @@ def admits(
         **({"subResource": part} if part else {}),
     }
     made = {"metadata": {"name": name}, **(ORDINARY.get(kind, {}) if content is None else content)}
-    asked = {"request": request, "object": None if operation == "DELETE" else made}
+    old = {"metadata": {"name": name}, **(ORDINARY.get(kind, {}) if before is None else before)}
+    asked = {
+        "request": request,
+        "object": None if operation == "DELETE" else made,
+        "oldObject": None if operation == "CREATE" else old,
+    }
     for policy in graph.of(POLICY):
         assert policy.at("spec", "failurePolicy") == "Fail"
         conditions, validations = (policy.at("spec", key) for key in ("matchConditions", "validations"))

@@ -58,25 +58,25 @@ def rules(agent: str, kinds: Sequence[str], repositories: Mapping[str, str], sha
             "a namespace of the pipeline enforces the Pod Security Standard `restricted` in its latest version",
         ),
         Rule(
-            _content("services", f"{CLUSTER_IP} && {_annotated({}, [*DECLARED, *UNAWAITED])}"),
+            _changed("services", f"{CLUSTER_IP} && {_annotated({}, [*DECLARED, *UNAWAITED])}"),
             "a Service of the pipeline is of type ClusterIP, has no externalIPs, and annotations of Pulumi alone",
         ),
         Rule(
-            _content("ingresses", f"object.spec.ingressClassName == {json.dumps(INGRESS_CLASS)}"),
+            _changed("ingresses", f"object.spec.ingressClassName == {json.dumps(INGRESS_CLASS)}"),
             f"an Ingress of the pipeline is of the class {INGRESS_CLASS}",
         ),
         Rule(
-            _content("ingresses", _annotated(*ingress_annotations(shared))),
+            _changed("ingresses", _annotated(*ingress_annotations(shared))),
             "an Ingress of the pipeline has annotations that the platform knows, and for some of them its values; all "
             "else is said by the parameters of the class (infra/platform/fence.py)",
         ),
         Rule(
-            _content("deployments", POD),
+            _changed("deployments", POD),
             f"a pod of the pipeline says {', '.join(POD_FIELDS)} alone, has no token of a service account, and volumes "
             "of the kind emptyDir",
         ),
         Rule(
-            _content("deployments", _images(repositories)),
+            _changed("deployments", _images(repositories)),
             "an image of the pipeline is of the repository of its namespace's trust domain, by tag and digest",
         ),
     ]
@@ -118,6 +118,12 @@ CLUSTER_IP: Final = (
     "object.spec.type == 'ClusterIP' && (!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0)"
 )
 
+_AS_IT_WAS: Final = (
+    "request.operation == 'UPDATE' && object.spec == oldObject.spec && "
+    "(has(object.metadata.annotations) ? object.metadata.annotations : {}) == "
+    "(has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {})"
+)
+
 _POD: Final = "object.spec.template.spec"
 POD: Final = (
     f"{_POD}.all(field, field in {json.dumps(POD_FIELDS)}) && "
@@ -130,6 +136,14 @@ POD: Final = (
 def _content(resource: str, expression: str) -> str:
     """What has to hold of an object once it is there."""
     return f"request.resource.resource != {json.dumps(resource)} || request.operation == 'DELETE' || ({expression})"
+
+
+def _changed(resource: str, expression: str) -> str:
+    """What has to hold of an object that is not as it was: what an administrator put there may stay, or nothing that
+    the pipeline does could take it away. Before a change, the provider of Kubernetes takes over the fields that kubectl
+    set, which is a request of its own
+    (https://github.com/pulumi/pulumi-kubernetes/blob/v4.25.0/provider/pkg/await/await.go, `fixCSAFieldManagers`)."""
+    return _content(resource, f"{_AS_IT_WAS} || {expression}")
 
 
 def _of(kinds: Sequence[str]) -> str:

@@ -166,6 +166,15 @@ def test_errors_are_told_once_without_the_closing_words() -> None:
     assert Answer(code=255, stdout=said, stderr="").errors() == ["error: no room"]
 
 
+def test_a_list_of_errors_is_told_with_what_is_in_it() -> None:
+    said = "    error: 1 error occurred:\n    \t* deployments.apps is forbidden: an image is not ours\n    \n"
+    said += "    error: 2 errors occurred:\n    \t* one\n    \t* two\n"
+    assert Answer(code=255, stdout=said, stderr="").errors() == [
+        "error: deployments.apps is forbidden: an image is not ours",
+        "error: one; two",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds", "said"), [("90s", 90, "90 s"), ("35m", 2100, "35 min"), ("1h", 3600, "60 min")]
 )

@@ -208,6 +208,54 @@ def test_a_service_is_reached_inside_the_cluster_alone(
     assert let_in(role, "Service", "", content, {}) == {expected}
 
 
+def running(image: str, **spec: object) -> Mapping[str, object]:
+    pod = {"automountServiceAccountToken": False, "containers": [{"name": "smallcase", "image": image}]}
+    return {"spec": {"replicas": 1, "template": {"spec": pod}, **spec}}
+
+
+FOREIGN = f"registry.example/smallcase:hotfix@sha256:{'b' * 64}"
+BY_ADMINISTRATORS: Mapping[str, tuple[str, Mapping[str, object], Mapping[str, object]]] = {
+    "Deployment": ("apps", running(FOREIGN), running(FOREIGN, replicas=2)),
+    "Service": (
+        "",
+        {"spec": {"type": "ClusterIP", "externalIPs": ["203.0.113.7"]}},
+        {"spec": {"type": "ClusterIP", "externalIPs": ["203.0.113.7"], "ports": [{"port": 81}]}},
+    ),
+    "Ingress": (
+        "networking.k8s.io",
+        {"metadata": {"annotations": {f"{ALB}auth-type": "none"}}, "spec": {"ingressClassName": "alb"}},
+        {"metadata": {"annotations": {f"{ALB}auth-type": "oidc"}}, "spec": {"ingressClassName": "alb"}},
+    ),
+}
+"""By kind its group, what somebody put there whom the fence does not hold up, and a change that leaves it."""
+
+
+@pytest.mark.parametrize("role", NAMESPACES)
+@pytest.mark.parametrize("kind", BY_ADMINISTRATORS)
+def test_what_an_administrator_put_there_may_stay_as_it_is_and_goes_with_the_next_change(role: str, kind: str) -> None:
+    group, found, changed = BY_ADMINISTRATORS[kind]
+
+    def may_become(content: Mapping[str, object]) -> bool:
+        (own, *_) = NAMESPACES[role]
+        return admits(platform(), role, "UPDATE", kind, group=group, namespace=own, content=content, before=found)
+
+    assert may_become(
+        {**found, "metadata": {**cast("Mapping[str, object]", found.get("metadata", {})), "labels": {"a": "b"}}}
+    )
+    assert not may_become(changed)
+    ordinary = running(f"{REPOSITORIES[role]}{PINNED}") if kind == "Deployment" else ORDINARY[kind]
+    assert may_become(ordinary)
+
+
+@pytest.mark.parametrize("role", NAMESPACES)
+def test_a_namespace_does_not_lose_its_standard_whatever_it_was_before(role: str) -> None:
+    (own, *_) = NAMESPACES[role]
+    bare: Mapping[str, object] = {"metadata": {"labels": {}}, "spec": {"finalizers": ["kubernetes"]}}
+    assert not admits(
+        platform(), role, "UPDATE", "Namespace", group="", name=own, namespace=own, content=bare, before=bare
+    )
+
+
 WITHOUT_DOMAIN: Mapping[str, str] = {}
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/another"
 

@@ -48,6 +48,11 @@ _SERVER: Final = re.compile(r"https://([A-Za-z0-9-]+\.)+eks\.amazonaws\.com|http
 
 _LOCAL: Final = re.compile(r"(unix:///[A-Za-z0-9_./-]+)?")
 """Where the default provider of docker-build writes `DOCKER_HOST` down. By `ssh:` it would start a program."""
+_REGION: Final = re.compile(r"[a-z0-9-]*")
+"""It becomes a part of the names of AWS's endpoints."""
+_KEY: Final = re.compile(r"awskms://alias/[A-Za-z0-9/_-]+\?region=[a-z0-9-]+")
+"""An alias is of the caller's own account. Another parameter, as `endpoint`, leads to who answers in place of KMS:
+https://gocloud.dev/howto/secrets/#aws"""
 
 
 def require_ours(stack: str, checkpoint: Mapping[str, object]) -> None:
@@ -75,6 +80,8 @@ def foreign(checkpoint: Mapping[str, object]) -> Iterator[str]:
     for part in ("snippets", "extensions"):
         if deployment.get(part):
             yield part
+    if not _is_own_key(_mapping(deployment.get("secrets_providers"))):
+        yield "secrets that are encrypted by other than a passphrase or a key of KMS, by alias and region"
     pending = [_mapping(operation).get("resource") for operation in _list(deployment.get("pending_operations"))]
     for resource in map(_mapping, (*_list(deployment.get("resources")), *pending)):
         yield from _in_resource(resource)
@@ -102,10 +109,19 @@ def _in_provider(urn: str, package: str, resource: Mapping[str, object]) -> Iter
         for name in sorted(given - PROVIDERS[package] - {"version"}):
             inside = ", ".join(sorted(_mapping(settings[name]))) if name == "__internal" else ""
             yield f"{urn} with the setting {inside or name}"
+        if not _REGION.fullmatch(str(settings.get("region") or "")):
+            yield f"{urn} with the region {settings['region']!r}"
         if not _LOCAL.fullmatch(str(settings.get("host") or "")):
             yield f"{urn} with the Docker host {settings['host']!r}, which is no socket of this machine"
         if package == "kubernetes" and not asks_eks(settings.get("kubeconfig")):
             yield f"{urn} with a kubeconfig that is more than `aws eks get-token` for a cluster of EKS"
+
+
+def _is_own_key(provider: Mapping[str, object]) -> bool:
+    """Whether the engine, which asks for the key before anything is shown, asks nobody else for it."""
+    if provider.get("type") == "cloud":
+        return bool(_KEY.fullmatch(str(_mapping(provider.get("state")).get("url"))))
+    return not provider or provider.get("type") == "passphrase"
 
 
 def asks_eks(kubeconfig: object) -> bool:

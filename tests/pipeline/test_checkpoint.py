@@ -263,3 +263,37 @@ def test_no_verb_runs_what_a_checkpoint_brings_along_and_plain_pulumi_does(
             check=False,
         )
     assert mark.exists(), f"the attack does nothing, so the test proves nothing: {plain.stdout!r}"
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {
+            "type": "cloud",
+            "state": {"url": "awskms://alias/smallcase-state?region=us-east-1&endpoint=https://evil.example"},
+        },
+        {"type": "cloud", "state": {"url": "awskms://alias/smallcase-state?region=us-east-1&profile=other"}},
+        {"type": "cloud", "state": {"url": "awskms://arn:aws:kms:us-east-1:999999999999:key/1?region=us-east-1"}},
+        {"type": "cloud", "state": {"url": "hashivault://evil"}},
+        {"type": "cloud", "state": {}},
+        {"type": "service", "state": {"url": "https://evil.example", "owner": "o", "project": "p", "stack": "s"}},
+    ],
+)
+def test_nobody_but_kms_of_the_own_account_is_asked_for_the_key(provider: Mapping[str, object]) -> None:
+    assert list(foreign(checkpoint(secrets_providers=provider)))
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"type": "passphrase", "state": {"salt": "v1:x"}},
+        {"type": "cloud", "state": {"url": "awskms://alias/smallcase-state?region=us-east-1", "encryptedkey": "x"}},
+    ],
+)
+def test_a_passphrase_and_the_key_of_the_state_are_let_through(provider: Mapping[str, object]) -> None:
+    assert not list(foreign(checkpoint(secrets_providers=provider)))
+
+
+@pytest.mark.parametrize("region", ["us-east-1.evil.example/#", "evil@example", "us east"])
+def test_a_region_is_a_word_and_leads_to_no_other_host(region: str) -> None:
+    assert list(foreign(checkpoint(changed(PROVIDER, "inputs", "region", to=region))))

@@ -39,6 +39,9 @@ def on(platform: str, directory: Path) -> tuple[Tenant, ...]:
         SettingsError: a file says what no environment can have, or two environments would share what is one's own.
     """
     declared = stack_files.configurations(directory).values()
+    # Also of a stack that is no environment: what begins like an environment's state would be its role's.
+    for given in declared:
+        _require_told_apart(given.stack)
     found = [_tenant(given) for given in declared if settings.branch_of(given)]
     tenants = tuple(tenant for owner, tenant in found if owner == platform)
     named = {tenant.stack for tenant in tenants if tenant.namespace != environment_namespace(tenant.stack)}
@@ -68,7 +71,7 @@ def names(tenants: Sequence[Tenant], domain: str) -> dict[str, str]:
 def _tenant(given: Configuration) -> tuple[str, Tenant]:
     """What a stack says of its environment, after the stack that owns its platform."""
     tenant = Tenant(
-        stack=_told_apart(given.stack),
+        stack=given.stack,
         branch=BRANCHES[settings.branch_of(given)],
         namespace=settings.namespace(given),
         host=settings.host(given),
@@ -76,8 +79,9 @@ def _tenant(given: Configuration) -> tuple[str, Tenant]:
     return settings.platform_stack(given), tenant
 
 
-def _told_apart(stack: str) -> str:
-    """A name that rights can be given by: no pattern, and no beginning of where another's state is (`infra.state`)."""
+def _require_told_apart(stack: str) -> None:
+    """Let names through by which rights can be given: no pattern, and no beginning of where another's state is
+    (`infra.state`)."""
     try:
         named, why = values.stack_name(stack), "`.json` is where the name of a checkpoint ends"
     except ValueError as error:
@@ -87,7 +91,6 @@ def _told_apart(stack: str) -> str:
             f"{stack_files.stack_file(stack)}: the stack cannot be called {stack!r}: {why}. The platform gives rights "
             "by the names of stacks, so rename the stack and its file first."
         )
-    return named
 
 
 def _require_unshared(key: str, taken: Mapping[str, str], named: Collection[str]) -> None:

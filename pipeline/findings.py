@@ -105,10 +105,11 @@ def criticals(answer: Mapping[str, object]) -> Iterator[Critical]:
     for finding in map(_mapping, _list(findings.get("findings"))):
         if finding.get("severity") == "CRITICAL":
             said = {
-                str(one.get("key")): str(one.get("value")) for one in map(_mapping, _list(finding.get("attributes")))
+                _word(one.get("key")): _word(one.get("value"))
+                for one in map(_mapping, _list(finding.get("attributes")))
             }
             yield Critical(
-                name=str(finding.get("name")),
+                name=_word(finding.get("name")),
                 package=said.get("package_name", "a package"),
                 version=said.get("package_version", ""),
             )
@@ -116,11 +117,11 @@ def criticals(answer: Mapping[str, object]) -> Iterator[Critical]:
         if finding.get("severity") == "CRITICAL" and finding.get("status", "ACTIVE") == "ACTIVE":
             details = _mapping(finding.get("packageVulnerabilityDetails"))
             for package in map(_mapping, _list(details.get("vulnerablePackages"))):
-                fixed = str(package.get("fixedInVersion") or "")
+                fixed = _word(package.get("fixedInVersion"))
                 yield Critical(
-                    name=str(details.get("vulnerabilityId") or finding.get("title")),
-                    package=str(package.get("name")),
-                    version=str(package.get("version") or ""),
+                    name=_word(details.get("vulnerabilityId") or finding.get("title")),
+                    package=_word(package.get("name")),
+                    version=_word(package.get("version")),
                     fixed="" if fixed == "NotAvailable" else fixed,
                     # PARTIAL: some of the packages have one.
                     fix=finding.get("fixAvailable") == "YES" or fixed not in {"", "NotAvailable"},
@@ -242,6 +243,11 @@ def _ask(image: str, environment: Mapping[str, str]) -> tuple[Scan, bool]:
     if word in DONE:
         return Scan(criticals=frozenset(criticals(answer))), False
     return Scan(unread=f"the scan is {word} {status.get('description') or ''}".strip()), word in COMING
+
+
+def _word(value: object) -> str:
+    """In one line: what somebody named a package stands in a report that is approved."""
+    return " ".join(str(value or "").split())
 
 
 def _mapping(value: object) -> Mapping[str, object]:

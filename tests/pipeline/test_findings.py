@@ -88,6 +88,13 @@ def test_both_kinds_of_scan_are_read() -> None:
     assert (one.fix, one.fixed) == (False, "")
 
 
+def test_what_somebody_named_a_package_stays_in_its_line_of_the_report() -> None:
+    named = "x\n\n## nothing changes\r\n| a |"
+    details = {"vulnerabilityId": named, "vulnerablePackages": [{"name": named, "version": named}]}
+    listed = [*criticals(basic(named)), *criticals(enhanced(packageVulnerabilityDetails=details))]
+    assert [len(str(one).splitlines()) for one in listed] == [1, 1]
+
+
 @pytest.mark.parametrize("changes", [{"severity": "HIGH"}, {"status": "SUPPRESSED"}, {"status": "CLOSED"}])
 def test_what_is_not_critical_or_somebody_has_accepted_is_left_out(changes: Mapping[str, str]) -> None:
     assert list(criticals(enhanced(**changes))) == []

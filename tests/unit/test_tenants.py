@@ -60,6 +60,7 @@ def test_an_environment_that_owns_its_platform_is_on_it(tmp_path: Path) -> None:
         ("bl?e", {"smallcase:branch": "develop"}, "cannot be called 'bl?e'"),
         # What begins as the checkpoint of `blue` does.
         ("blue.json.x", {"smallcase:branch": "develop"}, "where the name of a checkpoint ends"),
+        ("blue.json-x", {"smallcase:platform": "self"}, "where the name of a checkpoint ends"),
         (
             "blue2",
             {"smallcase:branch": "develop", "smallcase:namespace": "smallcase-blue"},

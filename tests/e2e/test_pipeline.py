@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from pipeline import flow
 from tests.e2e.conftest import ENVIRONMENTS, Rehearsal, make
 from tests.e2e.jenkins import Finished, Jenkins
 from tests.jenkins.builds import pull_request, push
@@ -166,7 +167,7 @@ def test_a_pull_request_past_staging_is_refused_before_anything_else_runs(jenkin
     build = jenkins.build(STRAIGHT_INTO_MASTER)
     assert build.failed
     assert (build.verbs, build.failed.ran.code) == ([("flow", "preview")], 3)
-    assert "The rule: master takes pull requests from staging and, where production is broken, from hotfix/… only." in build.failed.ran.stderr
+    assert f"The rule: {flow.RULES['master']}." in build.failed.ran.stderr
 
 
 def test_a_pull_request_of_a_fork_runs_nothing(jenkins: Jenkins) -> None:

@@ -129,7 +129,13 @@ class Cluster:
             f"  event {event.get('reason', '')}: {str(event.get('message', '')).strip()}"
             for event in sorted(events, key=_seen)[-5:]
         ]
-        log = self._kubectl("logs", name, f"--tail={LOG_LINES}").stdout
+        asked = self._kubectl("logs", name, f"--tail={LOG_LINES}")
+        if "Error from server (Forbidden)" in asked.stderr:
+            # Whoever may push to a branch without a review reads no logs (docs/trust.md).
+            return "\n".join(
+                [*lines, f"  its log is not for this role: kubectl logs --namespace {self.namespace} {name}"]
+            )
+        log = asked.stdout
         before = "" if log else self._kubectl("logs", name, "--previous", f"--tail={LOG_LINES}").stdout
         return "\n".join([*lines, *(f"  log {line}" for line in (log or before).splitlines())])
 

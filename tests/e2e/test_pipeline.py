@@ -198,7 +198,8 @@ NEVER_READY: Final = Broken(
     "app/smallcase/web.py",
     "if drain.is_draining():\n            return Response(",
     "if True:\n            return Response(",
-    ["\n  event Unhealthy: Readiness probe failed", "\n  log "],
+    # The role of `develop` reads no logs.
+    ["\n  event Unhealthy: Readiness probe failed", "\n  its log is not for this role: kubectl logs "],
 )
 
 

@@ -69,7 +69,10 @@ if '"clusters"' not in Path(options["--kubeconfig"]).read_text(encoding="utf-8")
     sys.exit("no kubeconfig")
 answer = here / "answers" / "-".join(words).replace("/", "-")
 if answer.exists():
-    print(answer.read_text(encoding="utf-8"), end="")
+    text = answer.read_text(encoding="utf-8")
+    if text.startswith("Error from server"):
+        sys.exit(text)
+    print(text, end="")
 elif any("/" in word for word in words) and not (here / "answers" / "{REFUSED}").exists():
     # Objects by name are those of the account.
     found = []

@@ -285,6 +285,17 @@ def test_pods_that_are_not_available_though_nothing_was_to_do_fail_the_deploymen
     assert "pod smallcase-7d9-x2x: CrashLoopBackOff back-off 10s" in failed.value.message
 
 
+def test_a_role_that_reads_no_logs_says_how_somebody_else_does(live: Live) -> None:
+    refused = 'Error from server (Forbidden): pods "smallcase-7d9-x2x" is forbidden: cannot get resource "pods/log"'
+    live.edit("status", availableReplicas=0)
+    live.kubectl({"get-pods": {"items": [POD]}, "get-events": {"items": []}, "logs-smallcase-7d9-x2x": refused})
+    with pytest.raises(Failed) as failed:
+        require_presence(live.target(), Deadline.after(0))
+    assert "its log is not for this role: kubectl logs --namespace smallcase-develop smallcase-7d9-x2x" in (
+        failed.value.message
+    )
+
+
 def test_pods_that_are_about_to_be_available_are_waited_for(live: Live) -> None:
     live.edit("status", availableReplicas=0)
     thread = threading.Timer(1, live.edit, ["status"], {"availableReplicas": 1})

@@ -1,6 +1,7 @@
 """What a stack consists of: the whole program run under Pulumi's mocks, and the graph it registers."""
 
 import json
+import logging
 import runpy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,10 @@ from rehearsal.cloud.properties import (
     without_signatures,
 )
 from tests.stack_files import config, project
+
+# Futures of a program that was refused are collected at any moment, and asyncio logs each. To log a stack trace, Python
+# parses source: while it is parsing some already, that fails (https://github.com/python/cpython/issues/106905).
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 STACK: Final = "pulumi:pulumi:Stack"
 EKS_CLUSTER: Final = "eks:index:Cluster"

@@ -77,6 +77,7 @@ def both_layers_in_one(world: World) -> Life:
     world.configure("green", "smallcase:platform", "self")
     world.configure("green", "smallcase:hostImage", str(ALLOW_LIST["smallcase:hostImage"]))
     world.configure("green", "--secret", "--path", "smallcase:apiAllowList[0]", "203.0.113.7/32")
+    world.configure("green", "--path", "smallcase:ingressControllerChart.chart", "/stand-in/chart")
     world.configure("develop", "smallcase:platform", "green")
     steps["preview", "green"] = world.preview("green")
     # Calls that end at once would hide an order that is left to chance.

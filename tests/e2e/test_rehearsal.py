@@ -82,7 +82,7 @@ def test_a_callers_proxy_is_asked_for_nothing_of_the_rehearsal(rehearsal: Rehear
 def test_a_second_rehearsal_changes_nothing_and_takes_seconds() -> None:
     started = time.monotonic()
     said = make("rehearse")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60  # 20 on two idle cores
     assert len(re.findall("resources unchanged", said)) == len(ENVIRONMENTS), said
 
 

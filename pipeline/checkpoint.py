@@ -7,9 +7,10 @@ https://github.com/pulumi/pulumi/blob/sdk/v3.259.0/pkg/resource/deploy/providers
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Final
 
+from pipeline.json_values import mapping, sequence
 from pipeline.outcomes import Refused
 
 PROVIDERS: Final[Mapping[str, frozenset[str]]] = {
@@ -74,16 +75,16 @@ def require_ours(stack: str, checkpoint: Mapping[str, object]) -> None:
 
 def foreign(checkpoint: Mapping[str, object]) -> Iterator[str]:
     """Everything in a checkpoint that could start what is not this program's, each as a phrase for people."""
-    for feature in sorted(set(map(str, _list(checkpoint.get("features")))) - FEATURES):
+    for feature in sorted(set(map(str, sequence(checkpoint.get("features")))) - FEATURES):
         yield f"the feature {feature!r}"
-    deployment = _mapping(checkpoint.get("deployment"))
+    deployment = mapping(checkpoint.get("deployment"))
     for part in ("snippets", "extensions"):
         if deployment.get(part):
             yield part
-    if not _is_own_key(_mapping(deployment.get("secrets_providers"))):
+    if not _is_own_key(mapping(deployment.get("secrets_providers"))):
         yield "secrets that are encrypted by other than a passphrase or a key of KMS, by alias and region"
-    pending = [_mapping(operation).get("resource") for operation in _list(deployment.get("pending_operations"))]
-    for resource in map(_mapping, (*_list(deployment.get("resources")), *pending)):
+    pending = [mapping(operation).get("resource") for operation in sequence(deployment.get("pending_operations"))]
+    for resource in map(mapping, (*sequence(deployment.get("resources")), *pending)):
         yield from _in_resource(resource)
 
 
@@ -104,10 +105,10 @@ def _in_provider(urn: str, package: str, resource: Mapping[str, object]) -> Iter
     if package not in PROVIDERS:
         yield f"{urn}, another provider"
         return
-    for settings in (_mapping(resource.get("inputs")), _mapping(resource.get("outputs"))):
+    for settings in (mapping(resource.get("inputs")), mapping(resource.get("outputs"))):
         given = {name for name, value in settings.items() if (name, value) != ("__internal", {})}
         for name in sorted(given - PROVIDERS[package] - {"version"}):
-            inside = ", ".join(sorted(_mapping(settings[name]))) if name == "__internal" else ""
+            inside = ", ".join(sorted(mapping(settings[name]))) if name == "__internal" else ""
             yield f"{urn} with the setting {inside or name}"
         if not _REGION.fullmatch(str(settings.get("region") or "")):
             yield f"{urn} with the region {settings['region']!r}"
@@ -120,18 +121,18 @@ def _in_provider(urn: str, package: str, resource: Mapping[str, object]) -> Iter
 def _is_own_key(provider: Mapping[str, object]) -> bool:
     """Whether the engine, which asks for the key before anything is shown, asks nobody else for it."""
     if provider.get("type") == "cloud":
-        return bool(_KEY.fullmatch(str(_mapping(provider.get("state")).get("url"))))
+        return bool(_KEY.fullmatch(str(mapping(provider.get("state")).get("url"))))
     return not provider or provider.get("type") == "passphrase"
 
 
 def asks_eks(kubeconfig: object) -> bool:
     """Whether a kubeconfig reaches a cluster of EKS by `aws eks get-token`, and starts and reaches nothing else."""
     try:
-        content = _mapping(json.loads(kubeconfig if isinstance(kubeconfig, str) else "{}"))
+        content = mapping(json.loads(kubeconfig if isinstance(kubeconfig, str) else "{}"))
     except ValueError:
         return False
-    clusters = [_mapping(_mapping(entry).get("cluster")) for entry in _list(content.get("clusters"))]
-    users = [_mapping(_mapping(entry).get("user")) for entry in _list(content.get("users"))]
+    clusters = [mapping(mapping(entry).get("cluster")) for entry in sequence(content.get("clusters"))]
+    users = [mapping(mapping(entry).get("user")) for entry in sequence(content.get("users"))]
     return bool(clusters and users) and all(map(_is_eks, clusters)) and all(map(_gets_token, users))
 
 
@@ -142,13 +143,13 @@ def _is_eks(cluster: Mapping[str, object]) -> bool:
 
 
 def _gets_token(user: Mapping[str, object]) -> bool:
-    call = _mapping(user.get("exec"))
-    variables = {str(_mapping(variable).get("name")) for variable in _list(call.get("env"))}
+    call = mapping(user.get("exec"))
+    variables = {str(mapping(variable).get("name")) for variable in sequence(call.get("env"))}
     return (
         set(user) == {"exec"}
         and set(call) <= {"apiVersion", "args", "command", "env", "interactiveMode", "provideClusterInfo"}
         and call.get("command") == "aws"
-        and bool(_TOKEN_CALL.fullmatch(" ".join(map(str, _list(call.get("args"))))))
+        and bool(_TOKEN_CALL.fullmatch(" ".join(map(str, sequence(call.get("args"))))))
         and variables <= {"AWS_PROFILE", "KUBERNETES_EXEC_INFO"}
     )
 
@@ -156,11 +157,3 @@ def _gets_token(user: Mapping[str, object]) -> bool:
 def _token(urn: str) -> str:
     """The type in a URN, without its parents': https://www.pulumi.com/docs/iac/concepts/resources/names/#urns"""
     return "".join(urn.split("::")[2:3]).rpartition("$")[2]
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> Sequence[object]:
-    return cast("Sequence[object]", value) if isinstance(value, list) else ()

@@ -10,10 +10,11 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TextIO, cast, final
+from typing import Final, TextIO, final
 
 from pipeline.branches import FLOW, stack_of
 from pipeline.environments import Target
+from pipeline.json_values import mapping, sequence
 from pipeline.outcomes import Refused
 
 PATIENCE: Final = 60.0
@@ -101,22 +102,22 @@ def judge(new: Scan, running: Scan) -> Judged:
 def criticals(answer: Mapping[str, object]) -> Iterator[Critical]:
     """The critical findings in an answer of `aws ecr describe-image-scan-findings`, of a basic or an enhanced scan
     (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFindings.html)."""
-    findings = _mapping(answer.get("imageScanFindings"))
-    for finding in map(_mapping, _list(findings.get("findings"))):
+    findings = mapping(answer.get("imageScanFindings"))
+    for finding in map(mapping, sequence(findings.get("findings"))):
         if finding.get("severity") == "CRITICAL":
             said = {
                 _word(one.get("key")): _word(one.get("value"))
-                for one in map(_mapping, _list(finding.get("attributes")))
+                for one in map(mapping, sequence(finding.get("attributes")))
             }
             yield Critical(
                 name=_word(finding.get("name")),
                 package=said.get("package_name", "a package"),
                 version=said.get("package_version", ""),
             )
-    for finding in map(_mapping, _list(findings.get("enhancedFindings"))):
+    for finding in map(mapping, sequence(findings.get("enhancedFindings"))):
         if finding.get("severity") == "CRITICAL" and finding.get("status", "ACTIVE") == "ACTIVE":
-            details = _mapping(finding.get("packageVulnerabilityDetails"))
-            for package in map(_mapping, _list(details.get("vulnerablePackages"))):
+            details = mapping(finding.get("packageVulnerabilityDetails"))
+            for package in map(mapping, sequence(details.get("vulnerablePackages"))):
                 fixed = _word(package.get("fixedInVersion"))
                 yield Critical(
                     name=_word(details.get("vulnerabilityId") or finding.get("title")),
@@ -235,10 +236,10 @@ def _ask(image: str, environment: Mapping[str, str]) -> tuple[Scan, bool]:
         said = " ".join(ran.stderr.split())[-300:]
         return Scan(unread=said or f"`aws` ended with {ran.returncode}"), bool(_LATER.search(said))
     try:
-        answer = _mapping(json.loads(ran.stdout))
+        answer = mapping(json.loads(ran.stdout))
     except ValueError:
         return Scan(unread="`aws` answered something else than JSON"), False
-    status = _mapping(answer.get("imageScanStatus"))
+    status = mapping(answer.get("imageScanStatus"))
     word = str(status.get("status"))
     if word in DONE:
         return Scan(criticals=frozenset(criticals(answer))), False
@@ -248,11 +249,3 @@ def _ask(image: str, environment: Mapping[str, str]) -> tuple[Scan, bool]:
 def _word(value: object) -> str:
     """In one line: what somebody named a package stands in a report that is approved."""
     return " ".join(str(value or "").split())
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> Sequence[object]:
-    return cast("Sequence[object]", value) if isinstance(value, list) else ()

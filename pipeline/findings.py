@@ -8,10 +8,11 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO, final
 
+from pipeline import aws
 from pipeline.branches import FLOW, stack_of
 from pipeline.environments import Target
 from pipeline.json_values import mapping, sequence
@@ -213,21 +214,9 @@ def _ask(image: str, environment: Mapping[str, str]) -> tuple[Scan, bool]:
     registry, _, repository = name.rpartition(":")[0].partition("/")
     ours = _ECR.fullmatch(registry)
     where = ("--registry-id", ours["account"], "--region", ours["region"]) if ours else ()
-    command: Sequence[str] = (
-        *("aws", "ecr", "describe-image-scan-findings", "--repository-name", repository),
-        *("--image-id", f"imageDigest={digest}", *where, "--output", "json"),
-    )
+    asking = ("ecr", "describe-image-scan-findings", "--repository-name", repository)
     try:
-        ran = subprocess.run(
-            command,
-            env=dict(environment),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        ran = aws.run(*asking, "--image-id", f"imageDigest={digest}", *where, environment=environment, timeout=TIMEOUT)
     except FileNotFoundError:
         return Scan(unread="`aws` is not on PATH"), False
     except subprocess.TimeoutExpired:

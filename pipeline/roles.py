@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, cast
 
+from pipeline import aws
 from pipeline.outcomes import Failed, Refused, WrongUse
 from pipeline.pulumi import Pulumi
 from pipeline.stack_files import stack_file
@@ -45,18 +46,9 @@ def in_role(pulumi: Pulumi, arn: str) -> Pulumi:
         WrongUse: `aws` is missing.
         Failed: AWS does not let us.
     """
-    command = ("aws", "sts", "assume-role", "--role-arn", arn, "--role-session-name", "smallcase", "--output", "json")
+    taking = ("sts", "assume-role", "--role-arn", arn, "--role-session-name", "smallcase")
     try:
-        answer = subprocess.run(
-            command,
-            env=dict(pulumi.environment),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        answer = aws.run(*taking, environment=pulumi.environment, timeout=TIMEOUT)
     except FileNotFoundError:
         raise WrongUse(
             "`aws` is not on PATH.",

@@ -15,8 +15,11 @@ class Plugin:
     version: str
     sha256: str
     """Empty where nobody has pinned it: agents refuse it then."""
-    pin: str
-    """What the checksum is called in `infra/versions.py`."""
+
+    @property
+    def pin(self) -> str:
+        """What the checksum is called in `infra/versions.py`."""
+        return f"PULUMI_{self.name.upper().replace('-', '_')}_SHA256"
 
     @property
     def archive(self) -> str:
@@ -26,17 +29,7 @@ class Plugin:
 def plugins() -> tuple[Plugin, ...]:
     """All of them, as `infra/versions.py` has them."""
     return (
-        Plugin(name="aws", version=versions.PULUMI_AWS, sha256=versions.PULUMI_AWS_SHA256, pin="PULUMI_AWS_SHA256"),
-        Plugin(
-            name="docker-build",
-            version=versions.PULUMI_DOCKER_BUILD,
-            sha256=versions.PULUMI_DOCKER_BUILD_SHA256,
-            pin="PULUMI_DOCKER_BUILD_SHA256",
-        ),
-        Plugin(
-            name="kubernetes",
-            version=versions.PULUMI_KUBERNETES,
-            sha256=versions.PULUMI_KUBERNETES_SHA256,
-            pin="PULUMI_KUBERNETES_SHA256",
-        ),
+        Plugin(name="aws", version=versions.PULUMI_AWS, sha256=versions.PULUMI_AWS_SHA256),
+        Plugin(name="docker-build", version=versions.PULUMI_DOCKER_BUILD, sha256=versions.PULUMI_DOCKER_BUILD_SHA256),
+        Plugin(name="kubernetes", version=versions.PULUMI_KUBERNETES, sha256=versions.PULUMI_KUBERNETES_SHA256),
     )

@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Final, cast, final
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from infra import versions
@@ -68,11 +68,8 @@ def sha256_at(address: str) -> str:
     Raises:
         Failed: the site does not answer.
     """
-    try:
-        with urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310 - our own addresses
-            return hashlib.file_digest(answer, "sha256").hexdigest()
-    except (URLError, HTTPException, OSError) as error:
-        raise Failed(f"{address} cannot be had: {error}.") from None
+    with _opened(address) as answer:
+        return hashlib.file_digest(answer, "sha256").hexdigest()
 
 
 def update_center(address: str = UPDATE_CENTER) -> Versions:
@@ -81,11 +78,8 @@ def update_center(address: str = UPDATE_CENTER) -> Versions:
     Raises:
         Failed: it does not answer.
     """
-    try:
-        with urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310 - our own address
-            return cast("Mapping[str, Versions]", json.load(answer))["plugins"]
-    except (URLError, HTTPException, OSError, ValueError) as error:
-        raise Failed(f"{address} cannot be had: {error}.") from None
+    with _opened(address) as answer:
+        return cast("Mapping[str, Versions]", json.load(answer))["plugins"]
 
 
 def listed(plugins_txt: Path = JENKINS / "plugins.txt") -> dict[str, str]:
@@ -98,6 +92,16 @@ def together(sums: Mapping[str, str]) -> str:
     """The one checksum of plugins of Jenkins, by that of each in hexadecimal: `sha256sum *.jpi | sha256sum`."""
     files = {f"{name}.jpi": sha256 for name, sha256 in sums.items()}
     return hashlib.sha256("".join(f"{files[name]}  {name}\n" for name in sorted(files)).encode()).hexdigest()
+
+
+@contextmanager
+def _opened(address: str) -> Generator[HTTPResponse]:
+    """What is there, to read."""
+    try:
+        with cast("HTTPResponse", urlopen(address, timeout=TIMEOUT)) as answer:  # noqa: S310 - our own addresses
+            yield answer
+    except (HTTPException, OSError, ValueError) as error:
+        raise Failed(f"{address} cannot be had: {error}.") from None
 
 
 def _of_pulumi(plugin: Plugin, sum_of: Sum) -> Checked:

@@ -129,15 +129,14 @@ class Cluster:
             f"  event {event.get('reason', '')}: {str(event.get('message', '')).strip()}"
             for event in sorted(events, key=_seen)[-5:]
         ]
-        asked = self._kubectl("logs", name, f"--tail={LOG_LINES}")
-        if "Error from server (Forbidden)" in asked.stderr:
+        log = self._kubectl("logs", name, f"--tail={LOG_LINES}")
+        if "Error from server (Forbidden)" in log.stderr:
             # Whoever may push to a branch without a review reads no logs (docs/trust.md).
-            return "\n".join(
-                [*lines, f"  its log is not for this role: kubectl logs --namespace {self.namespace} {name}"]
-            )
-        log = asked.stdout
-        before = "" if log else self._kubectl("logs", name, "--previous", f"--tail={LOG_LINES}").stdout
-        return "\n".join([*lines, *(f"  log {line}" for line in (log or before).splitlines())])
+            lines.append(f"  its log is not for this role: kubectl logs --namespace {self.namespace} {name}")
+        else:
+            said = log.stdout or self._kubectl("logs", name, "--previous", f"--tail={LOG_LINES}").stdout
+            lines += [f"  log {line}" for line in said.splitlines()]
+        return "\n".join(lines)
 
     def _items(self, *arguments: str) -> list[Object]:
         answer = self._kubectl(*arguments, "--output", "json")

@@ -79,7 +79,7 @@ def deploy(target: Target, plan: Path | None, deadline: Deadline) -> str:
     Plan(stack=target.stack, commit=target.checkout.head()).check(plan)
     # Before anything runs: what went wrong later must not be hidden by a setting that is refused.
     namespace = target.declared.environment.namespace
-    before = findings.running(target)
+    before = target.image_of(target.stack)
     if by_hand := done_by_hand(target):
         raise Failed(
             f"Since the plan was made, somebody changed {target.stack} by hand: {by_hand}. Nothing was deployed.",

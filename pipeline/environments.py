@@ -36,6 +36,15 @@ class Target:
         if platform != self.stack:
             require_known(self.stack, platform, self.pulumi.outputs(platform))
 
+    def image_of(self, stack: str) -> str:
+        """The image that a stack beside this one deploys, or this one; empty where it deploys none.
+
+        Raises:
+            WrongUse: a credential or the CLI is missing.
+            Failed: the state cannot be read.
+        """
+        return str(self.pulumi.outputs(stack).get("image") or "")
+
 
 NO_STACK: Final = "No stack deploys {branch}: there is nothing to {verb}."
 

@@ -158,10 +158,12 @@ def of_promotion(target: Target) -> str:
     if target.build.branch != production or target.declared.environment.image:
         return ""
     before = stack_of(source, target.pulumi.project)
-    promoted = _image(target, before) if before else ""
+    promoted = target.image_of(before) if before else ""
     if not promoted:
         return f"Nothing of {source} is deployed, so no scan says what production would get."
-    return _held(target, promoted, running(target), f"The image of {before} does not go on to {target.stack}")
+    return _held(
+        target, promoted, target.image_of(target.stack), f"The image of {before} does not go on to {target.stack}"
+    )
 
 
 def of_deployment(target: Target, before: str, out: TextIO) -> None:
@@ -172,26 +174,14 @@ def of_deployment(target: Target, before: str, out: TextIO) -> None:
         WrongUse: a credential or the CLI is missing.
         Failed: the state cannot be read.
     """
-    image = running(target)
-    if not image or target.declared.environment.image:
+    if target.declared.environment.image:
+        return
+    image = target.image_of(target.stack)
+    if not image:
         return
     told = _held(target, image, before, f"{target.stack} is deployed, and its image is in use now. It goes no further")
     if told:
         print(told, file=out, flush=True)
-
-
-def running(target: Target) -> str:
-    """The image that a deployment would replace; empty where there is none.
-
-    Raises:
-        WrongUse: a credential or the CLI is missing.
-        Failed: the state cannot be read.
-    """
-    return _image(target, target.stack)
-
-
-def _image(target: Target, stack: str) -> str:
-    return str(target.pulumi.outputs(stack).get("image") or "")
 
 
 def _held(target: Target, image: str, before: str, refusal: str) -> str:

@@ -105,11 +105,11 @@ def _tested(target: Target) -> ImageReference | str:
     stack = branch and stack_of(branch, target.pulumi.project)
     if not stack:
         return f"Nothing is tested before {target.build.deployed_as} by the same agent."
-    said = target.pulumi.outputs(stack).get("image")
+    said = target.image_of(stack)
     if not said:
         return f"`{stack}` runs nothing, so nothing was tested."
     try:
-        image = ImageReference.parse(str(said))
+        image = ImageReference.parse(said)
     except ValueError as error:
         return f"`{stack}` runs `{said}`: {error}."
     other = _otherwise(target, image, stack)
